@@ -1,0 +1,44 @@
+# Everything a newcomer needs: `make demo` shows the main job, `make test` checks it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# What the demo takes: SOURCE is a camera, video, folder or address (default: a synthetic street), MODEL a zoo name.
+SOURCE ?=
+MODEL ?= plates
+
+.PHONY: help env demo test lint format bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+env: $(READY) ## Make the environment in .venv (once; again only when pyproject.toml changes)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Astraea needs Python 3.11 or newer; set PYTHON=python3.12, for instance" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## Deploy the plate service on two nodes and offload frames to it over a failing link
+	@$(BIN)/python -m demos.quickstart --model $(MODEL) $(if $(SOURCE),--source $(SOURCE))
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style, types and import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and apply safe fixes
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## Measure what serving a frame adds to computing it
+	@$(BIN)/python -m benchmarks.overhead
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) demo-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

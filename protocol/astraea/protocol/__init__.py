@@ -1,0 +1,36 @@
+"""The types and wire formats that the parts of Astraea share. It imports no other part."""
+
+from .detection import Box, Corners, Detection, Detections, Point
+from .errors import AstraeaError, ServiceSpecError, TimingError
+from .instance import Candidate, Candidates, Instance, Lease, Load, Location, RemoteTier
+from .problem import PROBLEM_MEDIA_TYPE, Problem
+from .result import Result, Tier
+from .service import SPEC_FILE, Resources, ServiceSpec, load_service_spec
+from .timing import ServerTiming
+
+__all__ = [
+    "PROBLEM_MEDIA_TYPE",
+    "SPEC_FILE",
+    "AstraeaError",
+    "Box",
+    "Candidate",
+    "Candidates",
+    "Corners",
+    "Detection",
+    "Detections",
+    "Instance",
+    "Lease",
+    "Load",
+    "Location",
+    "Point",
+    "Problem",
+    "RemoteTier",
+    "Resources",
+    "Result",
+    "ServerTiming",
+    "ServiceSpec",
+    "ServiceSpecError",
+    "Tier",
+    "TimingError",
+    "load_service_spec",
+]

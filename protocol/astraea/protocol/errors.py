@@ -1,0 +1,24 @@
+"""The errors of the shared types, and the base of every part's own family.
+
+AstraeaError
+├── ServiceSpecError   an astraea.yaml that is missing, unreadable or says something wrong
+└── TimingError        a Server-Timing header that does not parse
+
+Each part draws its own tree below AstraeaError in its `errors.py`.
+"""
+
+
+class AstraeaError(Exception):
+    """Something a user can put right: `str(error)` says what and why in one line, `hint` what to do next."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ServiceSpecError(AstraeaError):
+    """An `astraea.yaml` is missing, is no YAML, or has a key or value that is not allowed."""
+
+
+class TimingError(AstraeaError):
+    """A `Server-Timing` header does not follow its grammar."""

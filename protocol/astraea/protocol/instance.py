@@ -1,0 +1,88 @@
+"""A running copy of a service as the broker knows it, and what the broker tells a device about it."""
+
+from typing import Annotated, Literal
+
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, UrlConstraints
+
+from .service import ServiceName
+
+RemoteTier = Literal["edge", "cloud"]
+"""Where an instance runs, seen from a device: near it, or in a data centre."""
+
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")]
+"""A name of a node, region, revision or instance: up to 64 letters, digits, dots, dashes, underscores."""
+
+BaseUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=2000)]
+
+
+class Location(BaseModel):
+    """A place on Earth, in degrees (WGS 84)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lat: float = Field(ge=-90, le=90)
+    lon: float = Field(ge=-180, le=180)
+
+
+class Load(BaseModel):
+    """How busy an instance is, as it reports with each heartbeat."""
+
+    model_config = ConfigDict(frozen=True)
+
+    in_flight: int = Field(default=0, ge=0)
+    """Requests accepted and not yet answered."""
+    capacity: int = Field(default=1, ge=1)
+    """Requests it can work on at once without queueing."""
+    service_ms: float | None = Field(default=None, ge=0)
+    """Recent median time from a request's last byte to its answer; None before the first one."""
+
+
+class Instance(BaseModel):
+    """A running copy of a service: what it registers with and repeats as its heartbeat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Label
+    """Chosen by the instance and kept while it lives, so that registering again is harmless."""
+    service: ServiceName
+    revision: Label
+    """Which version of the service: its version, then what tells two builds of it apart."""
+    url: BaseUrl
+    """Where devices reach it, e.g. `http://203.0.113.7:8000`."""
+    node: Label
+    region: Label | None = None
+    location: Location | None = None
+    tier: RemoteTier = "edge"
+    load: Load = Load()
+
+
+class Lease(BaseModel):
+    """The broker's promise to list an instance until `ttl_s` from now; a heartbeat renews it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instance_id: Label
+    ttl_s: float = Field(gt=0)
+
+
+class Candidate(BaseModel):
+    """An instance that the broker offers to a device."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instance: Instance
+    distance_km: float | None = Field(default=None, ge=0)
+    """From the device, along a great circle; None when either place is unknown."""
+    score_ms: float = Field(ge=0)
+    """The expected response time that it was ranked by, before the device has measured anything."""
+
+
+class Candidates(BaseModel):
+    """The body of `GET /v1/services/{name}/candidates`: the best first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    service: ServiceName
+    candidates: tuple[Candidate, ...]
+    ttl_s: float = Field(gt=0)
+    """Ask again after this long; use it for longer when the broker does not answer."""
