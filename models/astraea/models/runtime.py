@@ -1,0 +1,48 @@
+"""How a model file becomes something that runs: onnxruntime sessions."""
+
+import logging
+from pathlib import Path
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from .errors import ModelFileError
+
+_logger = logging.getLogger(__name__)
+
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+# onnxruntime's own exceptions have no base in common but Exception.
+_LOAD_ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+def open_session(model: Path, *, threads: int | None = None) -> ort.InferenceSession:
+    """Load an ONNX file for inference, on the GPU where onnxruntime has one, else on the CPU.
+
+    Args:
+        model: The file.
+        threads: How many CPU threads one inference uses; by default as many as there are cores.
+
+    Raises:
+        ModelFileError: There is no such file, or onnxruntime cannot load it.
+    """
+    if not model.is_file():
+        raise ModelFileError(f"there is no model file {model}")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    available = ort.get_available_providers()
+    try:
+        session = ort.InferenceSession(model, options, [name for name in _PROVIDERS if name in available])
+    except _LOAD_ERRORS as error:
+        reason = str(error).partition("\n")[0]
+        raise ModelFileError(f"{model} does not load as an ONNX model: {reason}") from error
+    _logger.info("%s runs on %s", model.name, session.get_providers()[0])
+    return session
