@@ -48,18 +48,11 @@ class Letterbox(NamedTuple):
 
     def to_image(self, xy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take input coordinates (... x 2k: x, y, x, y ...) back to pixels of the image."""
-        pairs = xy.reshape(*xy.shape[:-1], -1, 2)
-        moved = (pairs - np.float32([self.left, self.top])) / np.float32([self.scale_x, self.scale_y])
-        return moved.reshape(xy.shape)
-
-    def to_input(self, xy: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take pixels of the image (... x 2k: x, y, x, y ...) to input coordinates."""
-        pairs = xy.reshape(*xy.shape[:-1], -1, 2)
-        moved = pairs * np.float32([self.scale_x, self.scale_y]) + np.float32([self.left, self.top])
-        return moved.reshape(xy.shape)
+        moved = xy.reshape(*xy.shape[:-1], -1, 2) - np.array([self.left, self.top], np.float32)
+        scaled: NDArray[np.float32] = moved / np.array([self.scale_x, self.scale_y], np.float32)
+        return scaled.reshape(xy.shape)
 
 
 def to_blob(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """An RGB image (uint8 H x W x 3) as a network takes it: float32 1 x 3 x H x W, 0 to 1."""
-    blob: NDArray[np.float32] = cv2.dnn.blobFromImage(image, 1 / 255)
-    return blob
+    return np.asarray(cv2.dnn.blobFromImage(image, 1 / 255), np.float32)
