@@ -3,7 +3,11 @@
 ModelError
 ├── DarknetConfigError    a .cfg that does not parse, or asks for what the converter does not know
 ├── DarknetWeightsError   a .weights file that does not hold what its .cfg asks for
-└── ModelFileError        an ONNX file that does not load, or is no detector of a kind we know
+├── ModelFileError        an ONNX file that does not load, or is no detector of a kind we know
+└── ZooError              a named model cannot be had
+    ├── UnknownModelError no model of that name, and no such file
+    ├── DownloadError     a file that no place has, or none as the catalogue knows it
+    └── CacheError        a cache folder that cannot be written: a full disk, no permission
 """
 
 from astraea.protocol import AstraeaError
@@ -23,3 +27,19 @@ class DarknetWeightsError(ModelError):
 
 class ModelFileError(ModelError):
     """An ONNX file is missing, does not load, or has inputs and outputs that no detector here understands."""
+
+
+class ZooError(ModelError):
+    """A model of the zoo cannot be had."""
+
+
+class UnknownModelError(ZooError):
+    """The zoo has no model of this name, and there is no file or folder of this name either."""
+
+
+class DownloadError(ZooError):
+    """A file cannot be downloaded, or what comes is not the file that the catalogue describes."""
+
+
+class CacheError(ZooError):
+    """The folder that keeps models cannot be written: the disk is full, or the folder is someone else's."""
