@@ -1,0 +1,46 @@
+"""What can go wrong on a device that a user can put right.
+
+AstraeaError
+└── DeviceError
+    ├── CameraError            a camera, video or folder that can't be opened, is not there, or delivers no picture
+    ├── BrokerError            the broker is away, or its answer makes no sense
+    └── TransportError         a remote target gave no usable answer
+        ├── UnreachableError   no connection, or it broke off
+        ├── LateError          nothing came back in time
+        ├── RefusedError       the target said no: overloaded, draining, or the request is wrong
+        └── CorruptError       something came back that is no answer of an Astraea service
+"""
+
+from astraea.protocol import AstraeaError
+
+
+class DeviceError(AstraeaError):
+    """Base of everything that the device part raises."""
+
+
+class CameraError(DeviceError):
+    """A source of frames can't be opened, is not there, or stopped delivering pictures."""
+
+
+class BrokerError(DeviceError):
+    """The broker can't be reached, or answered what it should not."""
+
+
+class TransportError(DeviceError):
+    """A remote target gave no usable answer; `str(error)` becomes a result's `fallback` or `failure`."""
+
+
+class UnreachableError(TransportError):
+    """The target can't be connected to, or the connection broke off."""
+
+
+class LateError(TransportError):
+    """The target did not answer in time."""
+
+
+class RefusedError(TransportError):
+    """The target answered with an HTTP error status."""
+
+
+class CorruptError(TransportError):
+    """The reply is not what an Astraea service sends."""

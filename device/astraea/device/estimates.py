@@ -1,0 +1,57 @@
+"""What is believed about a duration, and how it is learnt from a few samples."""
+
+from collections import deque
+from statistics import median
+from typing import NamedTuple
+
+_WINDOW = 9
+"""Samples kept: enough for a median that four outliers in a row can't move, few enough to follow a throttled CPU."""
+
+
+class Estimate(NamedTuple):
+    """A duration that has not happened yet."""
+
+    ms: float
+    """What to expect."""
+    spread_ms: float
+    """One standard deviation of the truth around it."""
+
+    def __add__(self, other: object) -> "Estimate":
+        """One after the other, their errors independent of each other."""
+        if not isinstance(other, Estimate):
+            return NotImplemented
+        return Estimate(self.ms + other.ms, (self.spread_ms**2 + other.spread_ms**2) ** 0.5)
+
+
+class Recent:
+    """A quantity measured now and then, such as a model's inference time: the median of the last samples."""
+
+    def __init__(self) -> None:
+        self._samples: deque[float] = deque(maxlen=_WINDOW)
+
+    def __bool__(self) -> bool:
+        """Whether anything has been observed."""
+        return bool(self._samples)
+
+    def observe(self, value: float) -> None:
+        """Learn one more sample."""
+        self._samples.append(value)
+
+    @property
+    def median(self) -> float:
+        """The middle of the last samples.
+
+        Raises:
+            statistics.StatisticsError: nothing has been observed.
+        """
+        return median(self._samples)
+
+    @property
+    def estimate(self) -> Estimate:
+        """For durations in ms: the median, and 1.48 times the median deviation (a Gaussian's standard deviation).
+
+        Raises:
+            statistics.StatisticsError: nothing has been observed.
+        """
+        middle = self.median
+        return Estimate(middle, 1.48 * median(abs(sample - middle) for sample in self._samples))
