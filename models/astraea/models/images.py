@@ -48,9 +48,9 @@ class Letterbox(NamedTuple):
 
     def to_image(self, xy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take input coordinates (... x 2k: x, y, x, y ...) back to pixels of the image."""
-        moved = xy.reshape(*xy.shape[:-1], -1, 2) - np.array([self.left, self.top], np.float32)
-        scaled: NDArray[np.float32] = moved / np.array([self.scale_x, self.scale_y], np.float32)
-        return scaled.reshape(xy.shape)
+        offset = np.array([self.left, self.top], np.float32)
+        scale = np.array([self.scale_x, self.scale_y], np.float32)
+        return np.asarray((xy.reshape(*xy.shape[:-1], -1, 2) - offset) / scale, np.float32).reshape(xy.shape)
 
 
 def to_blob(image: NDArray[np.uint8]) -> NDArray[np.float32]:

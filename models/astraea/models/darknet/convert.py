@@ -1,0 +1,68 @@
+"""From Darknet's two files to one ONNX file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+from onnx import helper
+
+from ..errors import DarknetConfigError, ModelError
+from .cfg import read_cfg
+from .graph import write_graph
+from .network import Network, build_network
+from .weights import read_weights
+
+HEAD_KEY, DARKNET_HEAD = "astraea_head", "boxes+scores"
+"""The metadata entry that says a model has the outputs of `write_graph`."""
+
+
+def convert_darknet(cfg: Path, weights: Path, output: Path, *, names: Sequence[str] = ()) -> None:
+    """Write a Darknet detector (YOLOv3, -tiny, -SPP, Yolo-Fastest and their like) as an ONNX model.
+
+    `graph.write_graph` documents the model's input and outputs. Its metadata have the keys that ultralytics' exports
+    have (`names`, `imgsz`, `stride`, `task`). `output` is there when all is done, and left as it was if anything fails.
+
+    Args:
+        cfg: The network's description.
+        weights: Its numbers.
+        output: The file to write; its folder exists.
+        names: The classes, in order; without any, detections will be labelled `class 0`, `class 1` and so on.
+
+    Raises:
+        DarknetConfigError: The cfg does not parse or asks for what is not known, or there are more or fewer names than
+            it has classes.
+        DarknetWeightsError: The weights are not those of the cfg.
+        ModelError: The output cannot be written.
+    """
+    network = build_network(read_cfg(cfg))
+    classes = network.heads[0].classes
+    if names and len(names) != classes:
+        raise DarknetConfigError(f"{cfg.name} has {classes} classes, but {len(names)} names are given")
+    model = write_graph(network, read_weights(weights, network.convolutions))
+    helper.set_model_props(model, _metadata(network, names))
+    _save(model, output)
+
+
+def _metadata(network: Network, names: Sequence[str]) -> dict[str, str]:
+    stride = max(network.input.width // head.shape.width for head in network.heads)
+    metadata = {
+        "task": "detect",
+        "stride": str(stride),
+        "imgsz": str([network.input.height, network.input.width]),
+        HEAD_KEY: DARKNET_HEAD,
+    }
+    if names:
+        metadata["names"] = str(dict(enumerate(names)))
+    return metadata
+
+
+def _save(model: onnx.ModelProto, output: Path) -> None:
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        onnx.save(model, part)
+        part.replace(output)
+    except OSError as error:
+        raise ModelError(f"cannot write {output}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
