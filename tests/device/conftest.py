@@ -1,0 +1,60 @@
+"""A real HTTP server whose replies a test writes."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+
+import pytest
+
+
+class HttpReply(NamedTuple):
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Peer:
+    """Answers every request with `reply`; `requests` are the method, path and body of those that came."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.reply = HttpReply()
+        self.requests: list[tuple[str, str, bytes]] = []
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *arguments: object) -> None:
+        """A client that hangs up in the middle of a reply is what some tests are about."""
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            double.requests.append((self.command, self.path, body))
+            self.send_response(double.reply.status)
+            for name, value in double.reply.headers:
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(double.reply.body)))
+            self.end_headers()
+            self.wfile.write(double.reply.body)
+
+        do_GET = do_POST = answer  # noqa: N815 - the base class looks for these names
+
+        def log_message(self, *arguments: object) -> None:
+            """Not into the test's output."""
+
+    server = _Server(("127.0.0.1", 0), Handler)
+    double = Peer(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield double
+    server.shutdown()
+    server.server_close()
+    thread.join()
