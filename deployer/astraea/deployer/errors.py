@@ -1,0 +1,53 @@
+"""What can go wrong between a service's folder and its running instances.
+
+AstraeaError
+└── DeployerError
+    ├── StarterError     `astraea init` would overwrite something, or has nothing to start from
+    ├── BuildError       a service's folder can't be made into an image
+    ├── ImageError       an image that is not there, or is not what its digest says
+    ├── NodeError        an unknown, doubled or busy node, or a node list that doesn't read
+    ├── PlacementError   no node suits a service
+    ├── BrokerError      the broker doesn't answer, or answers nonsense
+    ├── EngineError      an engine can't do what it is asked
+    └── DeployError      instances did not come up, or another deployment is under way
+
+A wrong `astraea.yaml` stays the `ServiceSpecError` of `astraea.protocol`.
+"""
+
+from astraea.protocol import AstraeaError
+
+
+class DeployerError(AstraeaError):
+    """The base of everything that the deployer reports."""
+
+
+class StarterError(DeployerError):
+    """A new service can't be started where, or from what, was asked."""
+
+
+class BuildError(DeployerError):
+    """A service's folder holds something that can't go into an image."""
+
+
+class ImageError(DeployerError):
+    """An image is not in the layout, or its content doesn't match its digest."""
+
+
+class NodeError(DeployerError):
+    """A node is unknown, exists already, is in use, or the list of nodes doesn't read."""
+
+
+class PlacementError(DeployerError):
+    """No node suits the service; the message says why for each."""
+
+
+class BrokerError(DeployerError):
+    """The broker can't be reached or doesn't answer as a broker does."""
+
+
+class EngineError(DeployerError):
+    """An engine can't start, stop or look after instances."""
+
+
+class DeployError(DeployerError):
+    """A deployment did not come about; what ran before still runs."""
