@@ -1,0 +1,107 @@
+"""What runs instances on nodes: one small interface, and the engines behind it."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from astraea.protocol.instance import Label
+from astraea.protocol.service import ServiceName
+
+from ..images import ServiceImage
+from ..nodes import Node
+
+__all__ = ["Engine", "InstanceLog", "InstancePlan", "InstanceState", "InstanceStatus"]
+
+InstanceState = Literal["starting", "running", "restarting", "stopping", "unsupervised", "down"]
+"""What an engine sees of an instance, from outside.
+
+starting      asked for, not yet begun
+running       its process lives (whether it is ready, only itself can tell)
+restarting    it has ended more than once, and is started again after a pause
+stopping      asked to end
+unsupervised  its process lives, but nothing would restart it
+down          neither its process nor what would restart it lives
+"""
+
+
+class InstancePlan(BaseModel):
+    """Everything an instance is started with; another plan is another instance, which can start beside this one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: ServiceName
+    revision: Label
+    node: Node
+    broker: str
+    """The URL of the broker it registers with."""
+
+    @property
+    def id(self) -> str:
+        """Names the instance; equal plans have equal ids, so asking twice for an instance gives one."""
+        return f"{self.service[:40]}-{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
+
+
+class InstanceStatus(BaseModel):
+    """An instance as its engine sees it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plan: InstancePlan
+    state: InstanceState
+    url: str | None = None
+    """Where devices reach it; None until that is settled."""
+    pid: int | None = None
+    restarts: int = 0
+    last_exit: str | None = None
+    """How it ended the last time, e.g. `exit status 1`."""
+
+    @property
+    def id(self) -> str:
+        """The instance's name, as the broker knows it."""
+        return self.plan.id
+
+
+class InstanceLog(Protocol):
+    """What an instance has printed and prints."""
+
+    def tail(self, lines: int) -> list[str]:
+        """The last lines, and from now on `new_lines` gives what follows them."""
+        ...
+
+    def new_lines(self) -> list[str]:
+        """The lines printed since the last call."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs instances on nodes and keeps them running."""
+
+    def start(self, plan: InstancePlan, image: ServiceImage) -> None:
+        """See to it that the instance runs from now on; does nothing to one that does. Does not wait for it.
+
+        Raises:
+            EngineError: the engine can't.
+        """
+        ...
+
+    def stop(self, instance_ids: Iterable[str]) -> None:
+        """See to it that the instances end, and that nothing remains of them. Does not wait for it.
+
+        Raises:
+            EngineError: the engine can't.
+        """
+        ...
+
+    def instances(self, service: str | None = None) -> list[InstanceStatus]:
+        """The instances there are, of one service or all, those that are stopping included.
+
+        Raises:
+            EngineError: the engine can't tell.
+        """
+        ...
+
+    def log(self, instance: InstanceStatus) -> InstanceLog:
+        """What the instance prints."""
+        ...

@@ -1,0 +1,145 @@
+"""How the deployer's verbs show what they did, and what there is."""
+
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel, ConfigDict
+from rich.table import Table
+
+from astraea.protocol.instance import Label
+from astraea.protocol.service import ServiceName
+
+from .deployment import Deployment, Progress
+from .engines import InstanceState, InstanceStatus
+from .images import Build
+from .nodes import Node
+
+_STEP_STYLES = {"starting": "dim", "loading": "yellow", "ready": "cyan", "serving": "green"}
+
+
+class InstanceView(BaseModel):
+    """An instance as `astraea status --json` shows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: Label
+    service: ServiceName
+    revision: Label
+    node: Label
+    region: Label | None
+    state: InstanceState
+    url: str | None
+    pid: int | None
+    restarts: int
+    last_exit: str | None
+    ready: bool
+    """Whether it answers and says that it is ready."""
+    offered: bool
+    """Whether the broker offers it to devices near its node."""
+
+    @classmethod
+    def of(cls, instance: InstanceStatus, *, ready: bool, offered: bool) -> "InstanceView":
+        """Bring together what the engine, the instance and the broker say."""
+        plan = instance.plan
+        return cls(
+            id=instance.id,
+            service=plan.service,
+            revision=plan.revision,
+            node=plan.node.name,
+            region=plan.node.region,
+            state=instance.state,
+            url=instance.url,
+            pid=instance.pid,
+            restarts=instance.restarts,
+            last_exit=instance.last_exit,
+            ready=ready,
+            offered=offered,
+        )
+
+
+def build_table(build: Build) -> Table:
+    """What a build made of each stage, and how long it took."""
+    table = _table("stage", "packed>", "unpacked>", "", "took>")
+    for stage in build.stages:
+        layer = stage.layer
+        sizes = (
+            ("", "", "")
+            if layer is None
+            else (
+                _size(layer.descriptor.size),
+                _size(layer.unpacked_bytes),
+                "written" if layer.written else "unchanged",
+            )
+        )
+        table.add_row(stage.name, *sizes, f"{stage.duration_s * 1000:.0f} ms")
+    return table
+
+
+def progress_table(progress: Iterable[Progress]) -> Table:
+    """How far the instances of a deployment have come."""
+    table = _table("node", "instance", "")
+    for instance, step in progress:
+        table.add_row(instance.plan.node.name, instance.id, f"[{_STEP_STYLES[step]}]{step}[/]")
+    return table
+
+
+def deployment_table(deployment: Deployment) -> Table:
+    """What serves after a deployment, and what it stopped."""
+    table = _table("node", "region", "url", "instance", "")
+    for instance in deployment.instances:
+        table.add_row(*_where(instance), "started" if instance.id in deployment.started else "unchanged")
+    for instance in deployment.stopped:
+        table.add_row(*_where(instance), "stopped", style="dim")
+    return table
+
+
+def _where(instance: InstanceStatus) -> tuple[str, str, str, str]:
+    node = instance.plan.node
+    return node.name, node.region or "", instance.url or "", instance.id
+
+
+def status_table(instances: Iterable[InstanceView]) -> Table:
+    """The instances and their health."""
+    table = _table("service", "revision", "node", "region", "state", "ready", "broker", "restarts>", "url")
+    for instance in instances:
+        table.add_row(
+            instance.service,
+            instance.revision,
+            instance.node,
+            instance.region or "",
+            f"[{'green' if instance.state == 'running' else 'yellow'}]{instance.state}[/]",
+            _mark(instance.ready),
+            _mark(instance.offered),
+            str(instance.restarts),
+            instance.url or "",
+        )
+    return table
+
+
+def node_table(nodes: Sequence[Node], running: Sequence[InstanceStatus]) -> Table:
+    """The nodes, and how many instances each runs."""
+    table = _table("node", "region", "latitude>", "longitude>", "host", "instances>")
+    for node in nodes:
+        place = ("", "") if node.location is None else (f"{node.location.lat:g}", f"{node.location.lon:g}")
+        count = sum(instance.plan.node.name == node.name for instance in running)
+        table.add_row(node.name, node.region or "", *place, node.host, str(count))
+    return table
+
+
+def _table(*headers: str) -> Table:
+    """A plain table; a header that ends with `>` has its column aligned right."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for header in headers:
+        table.add_column(header.removesuffix(">"), justify="right" if header.endswith(">") else "left", overflow="fold")
+    return table
+
+
+def _mark(yes: bool) -> str:
+    return "[green]yes[/]" if yes else "[red]no[/]"
+
+
+def _size(size_bytes: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} GB"
