@@ -22,8 +22,8 @@ def suppress(
         The indices of what stays, best first.
     """
     best = np.argsort(-scores, kind="stable")[:_MAX_CANDIDATES]
-    corners = boxes[best].astype(np.float64)
-    corners[:, 2:] -= corners[:, :2]  # OpenCV's rectangles have width and height
-    # The score threshold has been applied before; -1 keeps all.
-    kept = cv2.dnn.NMSBoxesBatched(corners, scores[best], classes[best].astype(np.int32), -1.0, iou)
+    sides = boxes[best].astype(np.float64)
+    sides[:, 2:] -= sides[:, :2]  # OpenCV's rectangles have width and height
+    # Nothing is below a score threshold of -1: what is too weak is not even offered here.
+    kept = cv2.dnn.NMSBoxesBatched(sides.tolist(), scores[best].tolist(), classes[best].tolist(), -1.0, iou)
     return best[np.sort(np.asarray(kept, np.intp))]

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from astraea.protocol import Box, Detection
 
 from .errors import ModelFileError
-from .heads import Candidates, find_head, find_input_size, find_names
-from .images import Letterbox, to_blob
+from .heads import Candidates, find_head, find_input_size
+from .images import PLACEMENTS
+from .metadata import YoloMetadata
 from .nms import suppress
 from .runtime import open_session
 
@@ -17,11 +18,11 @@ from .runtime import open_session
 class YoloDetector:
     """Finds the things that a YOLO network knows.
 
-    An image is fitted into the network's input with its proportions kept (letterbox), and each box has the class in
-    which it scores best.
+    An image is fitted into the network's input as in training: with its proportions kept (letterbox) unless the file
+    says otherwise. Each box has the class in which it scores best; a class without a name is `class N`.
 
     Args:
-        model: An ONNX file from `convert_darknet`, or exported by ultralytics for the task `detect`, with NMS or not.
+        model: An ONNX file from `convert_darknet`, or exported by ultralytics for the task `detect`.
         confidence: The least score of a detection, 0 to 1.
         iou: The overlap, 0 to 1, beyond which the lesser of two boxes of a class goes.
         threads: CPU threads of one inference; by default as many as there are cores.
@@ -34,21 +35,21 @@ class YoloDetector:
         self._confidence = confidence
         self._iou = iou
         self._session = open_session(model, threads=threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        images = self._session.get_inputs()[0]
         try:
-            self._head = find_head(self._session.get_outputs(), metadata)
-            self._height, self._width = find_input_size(images, metadata)
-            self._names = find_names(metadata)
+            metadata = YoloMetadata.read(self._session.get_modelmeta().custom_metadata_map)
+            self._head = find_head(self._session, metadata)
+            self._height, self._width = find_input_size(self._session, metadata)
         except ModelFileError as error:
-            raise ModelFileError(f"{model}: {error}") from error
-        self._input = images.name
+            raise ModelFileError(f"{model} is no YOLO detector: {error}") from error
+        self._names = metadata.names
+        self._place = PLACEMENTS[metadata.astraea_fit]
+        self._input = self._session.get_inputs()[0].name
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find things in an image (RGB uint8 H x W x 3): best first, boxes within the image."""
         height, width = image.shape[:2]
-        placement = Letterbox.fit(width, height, self._width, self._height)
-        outputs = self._session.run(None, {self._input: to_blob(placement.apply(image))})
+        placement = self._place(width, height, self._width, self._height)
+        outputs = self._session.run(None, {self._input: placement.apply(image)})
         boxes, scores, classes = self._select(self._head.decode(outputs))
         boxes = np.clip(placement.to_image(boxes), 0, np.array([width, height] * 2, np.float32))
         return [
@@ -57,10 +58,7 @@ class YoloDetector:
         ]
 
     def _select(self, candidates: Candidates) -> Candidates:
-        sure = candidates.scores >= self._confidence
-        boxes, scores, classes = (values[sure] for values in candidates)
+        sure = candidates.pick(candidates.scores >= self._confidence)
         if self._head.overlaps:
-            kept = suppress(boxes, scores, classes, iou=self._iou)
-        else:
-            kept = np.argsort(-scores, kind="stable")
-        return Candidates(boxes[kept], scores[kept], classes[kept])
+            return sure.pick(suppress(*sure, iou=self._iou))
+        return sure.pick(np.argsort(-sure.scores, kind="stable"))

@@ -8,26 +8,29 @@ import onnx
 from onnx import helper
 
 from ..errors import DarknetConfigError, ModelError
+from ..images import Fit
+from ..metadata import YoloMetadata
 from .cfg import read_cfg
 from .graph import write_graph
 from .network import Network, build_network
 from .weights import read_weights
 
-HEAD_KEY, DARKNET_HEAD = "astraea_head", "boxes+scores"
-"""The metadata entry that says a model has the outputs of `write_graph`."""
 
-
-def convert_darknet(cfg: Path, weights: Path, output: Path, *, names: Sequence[str] = ()) -> None:
+def convert_darknet(
+    cfg: Path, weights: Path, output: Path, *, names: Sequence[str] = (), fit: Fit = "letterbox"
+) -> None:
     """Write a Darknet detector (YOLOv3, -tiny, -SPP, Yolo-Fastest and their like) as an ONNX model.
 
-    `graph.write_graph` documents the model's input and outputs. Its metadata have the keys that ultralytics' exports
-    have (`names`, `imgsz`, `stride`, `task`). `output` is there when all is done, and left as it was if anything fails.
+    `graph.write_graph` documents the model's input and outputs, `YoloMetadata` what it says of itself. `output` is
+    there when all is done, and left as it was if anything fails.
 
     Args:
         cfg: The network's description.
         weights: Its numbers.
         output: The file to write; its folder exists.
         names: The classes, in order; without any, detections will be labelled `class 0`, `class 1` and so on.
+        fit: How the network was trained to see images, which no cfg says: the first Darknet (as for YOLOv3) keeps their
+            proportions, the forks since (as for Yolo-Fastest) stretch them unless told not to.
 
     Raises:
         DarknetConfigError: The cfg does not parse or asks for what is not known, or there are more or fewer names than
@@ -40,21 +43,18 @@ def convert_darknet(cfg: Path, weights: Path, output: Path, *, names: Sequence[s
     if names and len(names) != classes:
         raise DarknetConfigError(f"{cfg.name} has {classes} classes, but {len(names)} names are given")
     model = write_graph(network, read_weights(weights, network.convolutions))
-    helper.set_model_props(model, _metadata(network, names))
+    helper.set_model_props(model, _metadata(network, names, fit).properties())
     _save(model, output)
 
 
-def _metadata(network: Network, names: Sequence[str]) -> dict[str, str]:
-    stride = max(network.input.width // head.shape.width for head in network.heads)
-    metadata = {
-        "task": "detect",
-        "stride": str(stride),
-        "imgsz": str([network.input.height, network.input.width]),
-        HEAD_KEY: DARKNET_HEAD,
-    }
-    if names:
-        metadata["names"] = str(dict(enumerate(names)))
-    return metadata
+def _metadata(network: Network, names: Sequence[str], fit: Fit) -> YoloMetadata:
+    return YoloMetadata(
+        names=dict(enumerate(names)),
+        imgsz=[network.input.height, network.input.width],
+        stride=max(network.input.width // head.shape.width for head in network.heads),
+        astraea_head="boxes+scores",
+        astraea_fit=fit,
+    )
 
 
 def _save(model: onnx.ModelProto, output: Path) -> None:

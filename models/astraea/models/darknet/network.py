@@ -84,7 +84,7 @@ class Convolution(Layer):
 
     @property
     def number_count(self) -> int:
-        """How many numbers a `.weights` file has for it: kernel, bias, and three more vectors of batch normalisation."""
+        """How many numbers a `.weights` file has for it: kernel, bias, and three more of each filter to normalise."""
         return math.prod(self.kernel_shape) + self.shape.channels * (4 if self.batch_normalize else 1)
 
 
