@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from astraea.device import Detector, DeviceError, Frame, OffloadClient
+from astraea.device import DeviceError, Frame, OffloadClient
 from astraea.device.codec import JPEG_MEDIA_TYPE, Encoding, encode
+from astraea.models import Detector
 from astraea.protocol import Detection, Result
 
 from .uplink import Condition, Uplink

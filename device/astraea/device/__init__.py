@@ -3,7 +3,7 @@
 from .camera import Camera, Frame, open_camera
 from .candidates import BrokerClient, FixedCandidates
 from .client import OffloadClient
-from .engine import Detector, LocalEngine
+from .engine import LocalEngine
 from .errors import (
     BrokerError,
     CameraError,
@@ -26,7 +26,6 @@ __all__ = [
     "CameraError",
     "CorruptError",
     "Decision",
-    "Detector",
     "DeviceError",
     "FixedCandidates",
     "Frame",

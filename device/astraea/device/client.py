@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,12 @@ from astraea.protocol import Location, Result
 from .camera import Frame
 from .candidates import BrokerClient, FixedCandidates
 from .codec import DEFAULT_QUALITY, Encoding
-from .engine import Detector, LocalEngine
+from .engine import LocalEngine
 from .offload import Offloader
 from .transport import HttpTransport, Transport
+
+if TYPE_CHECKING:
+    from astraea.models import Detector
 
 _T = TypeVar("_T")
 
@@ -50,7 +53,7 @@ class OffloadClient:
         self,
         service: str,
         *,
-        local: Detector | str | Path | None = None,
+        local: "Detector | str | Path | None" = None,
         broker: str | None = None,
         edges: Sequence[str] = (),
         location: tuple[float, float] | None = None,

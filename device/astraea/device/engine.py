@@ -4,21 +4,17 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astraea.protocol import Detection
 
+if TYPE_CHECKING:  # the runtimes behind it take 100 MB that an app without a local model can do without
+    from astraea.models import Detector
+
 _WARM_UP_SIZE = (480, 640, 3)
-
-
-class Detector(Protocol):
-    """Finds things in an RGB uint8 H x W x 3 image; those of `astraea.models` do, and any object alike."""
-
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """What is there, maybe nothing."""
 
 
 class LocalEngine:
@@ -28,13 +24,13 @@ class LocalEngine:
         pending: frames handed over and not answered yet.
 
     Args:
-        detector: a detector, the name of a zoo model, or the path of a model.
+        detector: the name of a zoo model, the path of a model, or any object with `detect(image)`.
 
     Raises:
         ModelError: there is no such model, or it can't be read.
     """
 
-    def __init__(self, detector: Detector | str | Path) -> None:
+    def __init__(self, detector: "Detector | str | Path") -> None:
         self._detector = load(detector) if isinstance(detector, str | Path) else detector
         self.pending = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="astraea-local")
@@ -63,7 +59,7 @@ class LocalEngine:
         return detections, (perf_counter() - start) * 1000
 
 
-def load(source: str | Path) -> Detector:
+def load(source: str | Path) -> "Detector":
     """A detector of the zoo or of a file; the runtime behind it is imported only now, for apps that have no model."""
     from astraea.models import load_detector  # noqa: PLC0415
 
