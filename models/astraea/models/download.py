@@ -14,7 +14,6 @@ from .errors import CacheError, DownloadError
 
 _TIMEOUT = httpx.Timeout(30, connect=10)
 _MAX_REQUESTS = 20  # a link that breaks off more often than this within one file is reported, not fought
-_CHUNK_BYTES = 256 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-\d+/(?:(?P<total>\d+)|\*)")
 
 
@@ -111,7 +110,7 @@ def _check_offer(response: httpx.Response, held: int, size_bytes: int) -> int:
 def _keep(response: httpx.Response, part: Path, start: int, file: SourceFile, on_progress: OnProgress) -> None:
     done_bytes = start
     with _writing(part), part.open("ab" if start else "wb") as output:
-        for chunk in response.iter_raw(_CHUNK_BYTES):
+        for chunk in response.iter_raw():  # as it comes: in chunks of a size, the last one is lost with the link
             done_bytes += len(chunk)
             if done_bytes > file.size_bytes:
                 raise DownloadError(f"{shown(response.url)} sends more than the file's {file.size_bytes} bytes")
