@@ -29,11 +29,11 @@ class Load(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    in_flight: int = Field(default=0, ge=0)
+    in_flight: int = Field(default=0, ge=0, le=1_000_000)
     """Requests accepted and not yet answered."""
-    capacity: int = Field(default=1, ge=1)
+    capacity: int = Field(default=1, ge=1, le=1_000_000)
     """Requests it can work on at once without queueing."""
-    service_ms: float | None = Field(default=None, ge=0)
+    service_ms: float | None = Field(default=None, ge=0, le=3_600_000)
     """Recent median time from a request's last byte to its answer; None before the first one."""
 
 
