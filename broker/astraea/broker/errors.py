@@ -1,0 +1,26 @@
+"""What can go wrong in the broker.
+
+AstraeaError
+└── BrokerError
+    ├── ListenError           the address to listen on can't be had, or must not be without `--insecure`
+    ├── StoreError            the store's file can't be opened, read or written
+    └── UnknownServiceError   nothing alive offers the service that was asked for
+"""
+
+from astraea.protocol import AstraeaError
+
+
+class BrokerError(AstraeaError):
+    """The base of everything the broker reports."""
+
+
+class ListenError(BrokerError):
+    """The address to listen on is taken, not ours, not known, or open to the network without `--insecure`."""
+
+
+class StoreError(BrokerError):
+    """The store's file is unreadable, corrupt, someone else's, locked by another broker, or its disk is full."""
+
+
+class UnknownServiceError(BrokerError):
+    """No live instance offers the service."""
