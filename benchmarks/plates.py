@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from astraea.models.plates import CHARACTERS_FILE, READER_FILE, PlateReader, PlateRecognizer
+from astraea.models.plates import CHARACTERS_FILE, LONG_SIDE_PX, READER_FILE, PlateReader, PlateRecognizer
 from astraea.models.zoo import pull
 from astraea.protocol import Box, Detection
 
@@ -60,7 +60,7 @@ class Figures:
         return statistics.median(self.ms_per_photo)
 
 
-def measure(model: Path, data: Path, *, long_side_px: int = 960, threads: int | None = None) -> Figures:
+def measure(model: Path, data: Path, *, long_side_px: int = LONG_SIDE_PX, threads: int | None = None) -> Figures:
     """Run the recogniser in the folder `model` over the photos and crops in `data`."""
     recognizer = PlateRecognizer(model, long_side_px=long_side_px, threads=threads)
     figures = Figures()
@@ -118,7 +118,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Plates found and read on labelled photos, and ms a photo.")
     parser.add_argument("--data", type=Path, default=SHARED_PLATES, help="folder with labels.csv and crops.csv")
-    parser.add_argument("--long-side", type=int, default=960, help="long side for the detector, pixels")
+    parser.add_argument("--long-side", type=int, default=LONG_SIDE_PX, help="long side for the detector, pixels")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of one inference")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()

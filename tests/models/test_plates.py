@@ -145,7 +145,7 @@ def test_a_plate_in_a_giant_image_is_read_the_same(recognizer: PlateRecognizer, 
 
 
 def test_a_text_of_which_a_character_is_doubtful_is_left_out(plates_model: Path, shared_data: Path) -> None:
-    strict = PlateRecognizer(plates_model, min_text_score=1.1, threads=1)
+    strict = PlateRecognizer(plates_model, text_confidence=1.1, threads=1)
     (found,) = strict.detect(photo(shared_data, "ccpd_05.jpg"))
     is_read = found.text is not None or found.text_score is not None
     assert not is_read

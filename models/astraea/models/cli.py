@@ -58,14 +58,13 @@ def show_model(name: Name, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(_as_dict(model), indent=2))
         return
     folder = cached_folder(model)
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"[bold]{model.name}[/]: {model.summary}")
-    console.print(f"licence  {model.licence}\nhomepage {model.homepage}\nkept in  {folder}", end="")
-    console.print("" if folder.is_dir() else f" (not here yet: astraea models pull {model.name})")
+    here = folder if folder.is_dir() else f"not here yet: astraea models pull {model.name}"
+    typer.echo(f"{model.name}: {model.summary}")
+    typer.echo(f"licence  {model.licence}\nhomepage {model.homepage}\nkept in  {here}")
     for file in model.files:
-        console.print(f"\n{file.name}, {decimal(file.size_bytes)}\n  sha256 {file.sha256}")
+        typer.echo(f"\n{file.name}, {decimal(file.size_bytes)}\n  sha256 {file.sha256}")
         for url in file.urls:
-            console.print(f"  {url}")
+            typer.echo(f"  {url}")
 
 
 def _as_dict(model: ZooModel) -> dict[str, Any]:

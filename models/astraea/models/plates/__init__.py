@@ -3,11 +3,12 @@
 from .ctc import Reading
 from .detector import Plate, PlateDetector
 from .reader import PlateReader
-from .recognizer import CHARACTERS_FILE, DETECTOR_FILE, READER_FILE, PlateRecognizer
+from .recognizer import CHARACTERS_FILE, DETECTOR_FILE, LONG_SIDE_PX, READER_FILE, PlateRecognizer
 
 __all__ = [
     "CHARACTERS_FILE",
     "DETECTOR_FILE",
+    "LONG_SIDE_PX",
     "READER_FILE",
     "Plate",
     "PlateDetector",

@@ -34,17 +34,17 @@ class PlateDetector:
     Args:
         model: The ONNX file: `image` float32 B x 3 x H x W in, `loc`, `conf` and `landms` out.
         long_side_px: A larger image is made smaller until its long side has this length.
-        min_score: Plates below it are left out.
+        confidence: The least score of a plate, 0 to 1.
         threads: CPU threads of one inference; by default as many as there are cores.
 
     Raises:
         ModelFileError: The file is missing or no such model.
     """
 
-    def __init__(self, model: Path, *, long_side_px: int, min_score: float, threads: int | None = None) -> None:
+    def __init__(self, model: Path, *, long_side_px: int, confidence: float, threads: int | None = None) -> None:
         self._session = open_session(model, threads=threads)
         self._long_side_px = long_side_px
-        self._min_score = min_score
+        self._confidence = confidence
         if {output.name for output in self._session.get_outputs()} != set(_OUTPUTS):
             raise ModelFileError(f"{model} is no plate detector: its outputs are not {', '.join(_OUTPUTS)}")
 
@@ -53,7 +53,7 @@ class PlateDetector:
         small = self._shrink(image)
         blob = np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1)) - _MEAN_BGR
         offsets, scores, corner_offsets = (output[0] for output in self._session.run(_OUTPUTS, {"image": blob[None]}))
-        sure = np.flatnonzero(scores[:, 1] >= self._min_score)
+        sure = np.flatnonzero(scores[:, 1] >= self._confidence)
         scores, priors = scores[sure, 1], prior_boxes(*small.shape[:2])[sure]
         scale = np.array(image.shape[1::-1], np.float32) / small.shape[1::-1]
         boxes = decode_boxes(offsets[sure], priors) * np.tile(scale, 2)
