@@ -4,6 +4,8 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from astraea.broker import Broker, Store, create_app
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Candidates, Instance, Lease, Location, Problem
 
 MakeInstance = Callable[..., Instance]
@@ -204,6 +207,26 @@ def test_operations_endpoints(api: httpx.Client, service: str, make_instance: Ma
     assert 'method="PUT",route="/v1/instances/{instance_id}",status="200"' in figures
     assert 'route="none",status="404"' in figures
     assert "watched" not in figures
+
+
+async def test_a_store_that_cannot_be_written_is_told_to_clients_and_to_health_checks(
+    tmp_path: Path, make_instance: MakeInstance
+) -> None:
+    with closing(Store(tmp_path / "broker.db")) as store:
+        app = create_app(Broker(store, lease_s=10))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
+            await client.put("/v1/instances/plates-1", json=make_instance().model_dump(mode="json"))
+            with store._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+            heartbeat = make_instance(load={"in_flight": 1}).model_dump(mode="json")
+            assert (await client.put("/v1/instances/plates-1", json=heartbeat)).status_code == 200
+            change = make_instance(node="node-2").model_dump(mode="json")
+            refused = await client.put("/v1/instances/plates-1", json=change)
+            assert "is read-only" in (_problem(refused, 503).detail or "")
+            assert refused.headers["retry-after"] == "1"
+            _problem(await client.get("/readyz"), 503)
+            assert (await client.get("/livez")).status_code == 200
+            assert (await client.get("/v1/services/plates/candidates")).status_code == 200
 
 
 def test_the_api_describes_itself(api: httpx.Client) -> None:

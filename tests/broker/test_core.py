@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,21 +26,28 @@ class Clock:
 
 
 class WatchedStore(Store):
-    """A store that counts its transactions, waits for `gate` before each, and fails while `broken`."""
+    """A store that counts its transactions, waits for a permit before each while `gated`, and fails while `broken`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.transactions = 0
         self.broken = False
-        self.gate = threading.Event()
-        self.gate.set()
+        self.gated = False
+        self.permits = threading.Semaphore(0)
 
     def write(self, changes: Mapping[str, Instance | None]) -> None:
-        assert self.gate.wait(10)
+        assert not self.gated or self.permits.acquire(timeout=10)
         if self.broken:
             raise StoreError("the store is full")
         self.transactions += 1
         super().write(changes)
+
+
+async def _begin(call: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+    """Let a call run until it waits for the store."""
+    task = asyncio.create_task(call)
+    await asyncio.sleep(0)
+    return task
 
 
 def _fails(broker: Broker) -> bool:
@@ -78,24 +86,33 @@ async def test_heartbeats_are_not_written(broker: Broker, store: WatchedStore, m
     assert broker.instances()[0].load.in_flight == 19
 
 
-async def test_registrations_that_come_together_share_transactions(
+async def test_registrations_that_come_during_a_transaction_share_the_next(
     broker: Broker, store: WatchedStore, make_instance: MakeInstance
 ) -> None:
-    await asyncio.gather(*(broker.register(make_instance(f"i{n}")) for n in range(200)))
-    assert len(store.load()) == 200
-    assert store.transactions <= 3
+    store.gated = True
+    first = await _begin(broker.register(make_instance("first")))
+    sharing = [await _begin(broker.register(make_instance(f"i{number}"))) for number in range(100)]
+    store.permits.release()
+    await first
+    too_late = await _begin(broker.register(make_instance("too-late")))
+    store.permits.release()
+    await asyncio.wait_for(asyncio.gather(*sharing), 5)
+    assert store.transactions == 2
+    assert not too_late.done()
+    store.permits.release()
+    await too_late
+    assert len(store.load()) == 102
 
 
 async def test_a_repeated_registration_waits_for_the_first_ones_transaction(
     broker: Broker, store: WatchedStore, make_instance: MakeInstance
 ) -> None:
-    store.gate.clear()
-    first = asyncio.create_task(broker.register(make_instance()))
-    await asyncio.sleep(0)  # the first is on its way to the disk
-    second = asyncio.create_task(broker.register(make_instance()))
+    store.gated = True
+    first = await _begin(broker.register(make_instance()))
+    second = await _begin(broker.register(make_instance()))
     done, _ = await asyncio.wait({first, second}, timeout=0.05)
     assert not done
-    store.gate.set()
+    store.permits.release()
     await asyncio.gather(first, second)
     assert store.transactions == 1
 
@@ -103,17 +120,14 @@ async def test_a_repeated_registration_waits_for_the_first_ones_transaction(
 async def test_the_store_ends_up_as_the_last_of_overlapping_changes_left_it(
     broker: Broker, store: WatchedStore, make_instance: MakeInstance
 ) -> None:
-    store.gate.clear()
-    tasks: list[asyncio.Task[object]] = []
+    store.gated = True
+    calls = []
     for node in ("node-1", "node-2", "node-3"):
-        tasks.append(asyncio.create_task(broker.register(make_instance(node=node))))
-        await asyncio.sleep(0)
-        tasks.append(asyncio.create_task(broker.deregister("plates-1")))
-        await asyncio.sleep(0)
-    tasks.append(asyncio.create_task(broker.register(make_instance(node="node-4"))))
-    await asyncio.sleep(0)
-    store.gate.set()
-    await asyncio.gather(*tasks)
+        calls.append(await _begin(broker.register(make_instance(node=node))))
+        calls.append(await _begin(broker.deregister("plates-1")))
+    calls.append(await _begin(broker.register(make_instance(node="node-4"))))
+    store.permits.release(len(calls))
+    await asyncio.gather(*calls)
     assert store.load() == broker.instances() == [make_instance(node="node-4")]
 
 
@@ -178,13 +192,12 @@ async def test_a_stored_instance_keeps_its_lease_while_the_store_fails(
 async def test_a_cancelled_registration_is_written_by_the_next_sweep(
     broker: Broker, store: WatchedStore, make_instance: MakeInstance
 ) -> None:
-    store.gate.clear()
-    registration = asyncio.create_task(broker.register(make_instance()))
-    await asyncio.sleep(0)
+    store.gated = True
+    registration = await _begin(broker.register(make_instance()))
     registration.cancel()
     with pytest.raises(asyncio.CancelledError):
         await registration
-    store.gate.set()
+    store.permits.release(2)
     await broker.sweep()
     assert store.load() == [make_instance()]
 

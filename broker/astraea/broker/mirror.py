@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Mirror:
-    """Writes marked instances to the store, in the order of nothing but the registry's present state."""
+    """Brings the store up to the registry's present state, for the instances that are marked."""
 
     def __init__(self, registry: Registry, store: Store) -> None:
         self._registry = registry
@@ -38,20 +38,22 @@ class Mirror:
             StoreError: it could not be written. It stays marked, to be tried again.
         """
         if instance_id in self._marked or instance_id in self._writing:
-            await self.flush()
+            async with self._turn:
+                if instance_id in self._marked:  # else the transaction that was waited for had it
+                    await self._write()
 
     async def flush(self) -> None:
-        """Write all that is marked.
+        """Write all that is marked, if anything is.
 
         Raises:
             StoreError: as for `settled`.
         """
         async with self._turn:
             if self._marked:
-                self._marked, self._writing = self._writing, self._marked
                 await self._write()
 
     async def _write(self) -> None:
+        self._marked, self._writing = self._writing, self._marked
         changes = {instance_id: self._registry.get(instance_id) for instance_id in self._writing}
         try:
             await asyncio.to_thread(self._store.write, changes)
