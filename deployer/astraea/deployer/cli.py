@@ -20,12 +20,12 @@ from .deployment import Progress
 from .engines import Engine, InstanceLog, InstanceStatus
 from .engines.process import ProcessEngine
 from .errors import DeployError, NodeError
-from .health import is_offered, is_ready, new_client
 from .images import ServiceImage, build_image, default_layout, find_image
 from .nodes import IMPLICIT_NODE, Node, NodeStore
 from .placement import place
 from .starter import start_service
-from .views import InstanceView, build_table, deployment_table, node_table, progress_table, status_table
+from .status import look
+from .views import build_table, deployment_table, node_table, progress_table, status_table
 
 app = typer.Typer(add_completion=False)
 node_app = typer.Typer(no_args_is_help=True, help="Add, list and remove edge nodes.")
@@ -102,11 +102,7 @@ def status(
 
     Example: `astraea status plates --json`
     """
-    with new_client() as client:
-        views = [
-            InstanceView.of(instance, ready=is_ready(client, instance.url), offered=is_offered(client, instance))
-            for instance in _engine().instances(service)
-        ]
+    views = look(_engine(), service)
     if as_json:
         typer.echo(json.dumps([view.model_dump() for view in views], indent=2))
     elif not views:

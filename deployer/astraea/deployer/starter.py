@@ -60,7 +60,7 @@ from typing import Any
 from astraea.edge_server import Image
 
 
-def predict(image: Image) -> dict[str, Any]:
+def predict(model: None, image: Image) -> dict[str, Any]:
     """Answer one frame: RGB uint8, H x W x 3. Another annotation than Image takes other requests."""
     height, width, _ = image.shape
     return {"width": width, "height": height, "brightness": float(image.mean())}

@@ -2,58 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
-from astraea.protocol.instance import Label
-from astraea.protocol.service import ServiceName
-
 from .deployment import Deployment, Progress
-from .engines import InstanceState, InstanceStatus
+from .engines import InstanceStatus
 from .images import Build
 from .nodes import Node
+from .status import InstanceView
 
 _STEP_STYLES = {"starting": "dim", "loading": "yellow", "ready": "cyan", "serving": "green"}
-
-
-class InstanceView(BaseModel):
-    """An instance as `astraea status --json` shows it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: Label
-    service: ServiceName
-    revision: Label
-    node: Label
-    region: Label | None
-    state: InstanceState
-    url: str | None
-    pid: int | None
-    restarts: int
-    last_exit: str | None
-    ready: bool
-    """Whether it answers and says that it is ready."""
-    offered: bool
-    """Whether the broker offers it to devices near its node."""
-
-    @classmethod
-    def of(cls, instance: InstanceStatus, *, ready: bool, offered: bool) -> "InstanceView":
-        """Bring together what the engine, the instance and the broker say."""
-        plan = instance.plan
-        return cls(
-            id=instance.id,
-            service=plan.service,
-            revision=plan.revision,
-            node=plan.node.name,
-            region=plan.node.region,
-            state=instance.state,
-            url=instance.url,
-            pid=instance.pid,
-            restarts=instance.restarts,
-            last_exit=instance.last_exit,
-            ready=ready,
-            offered=offered,
-        )
 
 
 def build_table(build: Build) -> Table:

@@ -18,7 +18,7 @@ _MAX_PAUSE_S = 30.0
 
 def restart_pause_s(failures: int) -> float:
     """How long to wait before starting again what has ended this many times in a row: 0, 1, 2, 4, ... 30 seconds."""
-    return 0.0 if failures <= 1 else min(2.0 ** (failures - 2), _MAX_PAUSE_S)
+    return 0.0 if failures <= 1 else min(2.0 ** min(failures - 2, 10), _MAX_PAUSE_S)
 
 
 class Supervisor:

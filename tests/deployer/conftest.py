@@ -1,0 +1,126 @@
+"""A machine of one's own for the deployer's tests: folders, and a service to deploy."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from astraea.deployer.deployment import remove
+from astraea.deployer.engines.process import ProcessEngine
+from astraea.deployer.images import default_layout
+from astraea.deployer.oci import ImageLayout
+from astraea.deployer.status import InstanceView, look
+
+GREET = "def predict(model: None, name: str) -> dict[str, str]:\n    return {'hello': name}\n"
+
+WriteService = Callable[..., Path]
+Eventually = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything the deployer keeps goes below this folder, in its processes too."""
+    for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    monkeypatch.delenv("ASTRAEA_BROKER", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def layout(home: Path) -> ImageLayout:
+    return ImageLayout(home / "layout")
+
+
+@pytest.fixture
+def write_service(home: Path) -> WriteService:
+    """Writes a service's folder; `extra` are further files by path."""
+
+    def write(
+        folder: str = "service",
+        *,
+        name: str = "hello",
+        version: str = "1.0.0",
+        handler: str = GREET,
+        keys: str = "",
+        **extra: str,
+    ) -> Path:
+        path = home / folder
+        path.mkdir(exist_ok=True)
+        (path / "astraea.yaml").write_text(f"name: {name}\nversion: {version}\nhandler: handler.py\n{keys}")
+        (path / "handler.py").write_text(handler)
+        for file, content in extra.items():
+            (path / file).parent.mkdir(parents=True, exist_ok=True)
+            (path / file).write_text(content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Polls a condition until it holds."""
+
+    def wait(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come about"
+            time.sleep(0.05)
+
+    return wait
+
+
+class Cli:
+    """The `astraea` command, as a process."""
+
+    def __init__(self, cwd: Path) -> None:
+        self._cwd = cwd
+
+    def __call__(self, *arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, which must have this exit status."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == status, f"astraea {arguments} ended with {process.returncode}: {out}{err}"
+        assert "Traceback" not in err or "it printed last:" in err
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start it, for a test that does not let it end by itself."""
+        command = [sys.executable, "-m", "astraea.deployer", *map(str, arguments)]
+        return subprocess.Popen(command, cwd=self._cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def instances() -> list[InstanceView]:
+    """What there is, as `astraea status` sees it."""
+    return look(ProcessEngine(default_layout()))
+
+
+@pytest.fixture
+def cli(home: Path) -> Iterator[Cli]:
+    """The command, on a machine where nothing runs before and after the test."""
+    yield Cli(home)
+    for service in {instance.service for instance in instances()}:
+        remove(service, ProcessEngine(default_layout()))
+
+
+@pytest.fixture(scope="session")
+def running_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("broker")
+    arguments = ["broker", "--port", "0", "--lease-s", "2", "--store", folder / "broker.db"]
+    with Cli(folder).start(*arguments) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://[0-9.:]+", process.stdout.readline())
+        assert url is not None
+        yield url.group()
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture
+def broker(running_broker: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a running broker, which the command takes by default."""
+    monkeypatch.setenv("ASTRAEA_BROKER", running_broker)
+    return running_broker
