@@ -113,7 +113,8 @@ def _key_and_value(line: str, where: str) -> tuple[str, str]:
 
 def _integer(key: str, option: Option, text: str, low: int, high: int) -> int:
     if _INTEGER.fullmatch(text) is None or not low <= (value := int(text)) <= high:
-        raise DarknetConfigError(f"{option.where}: {key}={text[:40]}, expected an integer from {low} to {high}")
+        expected = f"an integer from {low} to {high}" if low < high else str(low)
+        raise DarknetConfigError(f"{option.where}: {key}={text[:40]}, expected {expected}")
     return value
 
 

@@ -161,9 +161,8 @@ def build_network(sections: Sequence[Section]) -> Network:
         DarknetConfigError: a section or value is not known, out of bounds, or does not fit what it is applied to.
     """
     if not sections or sections[0].kind not in {"net", "network"}:
-        raise DarknetConfigError(
-            "a cfg must begin with a [net] section" + (f": {sections[0].where}" if sections else "")
-        )
+        found = f", {sections[0].where} has [{sections[0].kind}]" if sections else ", this one has none"
+        raise DarknetConfigError(f"a cfg must begin with a [net] section{found}")
     if len(sections) > _MAX_LAYERS:
         raise DarknetConfigError(f"the cfg has {len(sections)} sections, more than {_MAX_LAYERS}")
     net = sections[0]
@@ -227,6 +226,8 @@ class _Layers:
     def resolve(self, section: Section, key: str) -> tuple[int, ...]:
         """Indices as a cfg has them: from the first layer, or, when negative, back from the section's own place."""
         own = len(self.done)
+        if own == 0:
+            raise DarknetConfigError(f"{section.where}: [{section.kind}] has no layer before it")
         indices = section.integers(key, low=-own, high=own - 1)
         return tuple(index + own if index < 0 else index for index in indices)
 
