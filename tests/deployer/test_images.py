@@ -1,6 +1,8 @@
 """Images of services: reproducible, in layers that are kept while they don't change, and read back whole."""
 
+import errno
 import io
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from astraea.deployer.errors import BuildError, ImageError
 from astraea.deployer.images import build_image, find_image, unpack_image
 from astraea.deployer.layers import unpack_layer, write_layer
-from astraea.deployer.oci import LAYER_MEDIA_TYPE, Descriptor, ImageLayout
+from astraea.deployer.oci import LAYER_MEDIA_TYPE, Descriptor, DigestingWriter, ImageLayout
 from astraea.protocol import ServiceSpecError
 
 from .conftest import WriteService
@@ -165,13 +167,25 @@ def test_a_wrong_template_is_refused_and_nothing_written(write_service: WriteSer
 
 
 def test_a_pipe_in_the_folder_is_refused(write_service: WriteService, layout: ImageLayout) -> None:
-    import os
-
     folder = write_service()
     os.mkfifo(folder / "pipe")
     with pytest.raises(BuildError, match="pipe is neither a file"):
         build_image(folder, layout)
     assert layout.references() == {}
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(
+    write_service: WriteService, layout: ImageLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_writer: DigestingWriter, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = write_service()
+    monkeypatch.setattr(DigestingWriter, "write", refuse)
+    with pytest.raises(BuildError, match="No space left"):
+        build_image(folder, layout)
+    assert layout.references() == {}
+    assert list(layout.root.glob("partial-*")) == []
 
 
 def test_a_layer_cannot_write_outside_its_folder(layout: ImageLayout, tmp_path: Path) -> None:

@@ -81,19 +81,32 @@ def build_image(directory: Path, layout: ImageLayout) -> Build:
         ServiceSpecError: the folder's `astraea.yaml` is wrong.
         BuildError: the folder holds something that can't go into an image.
     """
-    started = time.perf_counter()
+    laps = _Laps()
     spec = load_service_spec(directory)
     model, application = _sort_files(directory, spec)
-    stages = [Stage("read", time.perf_counter() - started)]
-    with layout.writing():
-        for name, files in (("model", model), ("application", application)):
-            if files:
-                started = time.perf_counter()
-                layer = write_layer(layout, {f"{SERVICE_FOLDER}/{path}": directory / path for path in files})
-                stages.append(Stage(name, time.perf_counter() - started, layer))
-        started = time.perf_counter()
-        image = _write_image(layout, spec, tuple(stage.layer for stage in stages if stage.layer is not None))
-    return Build(image, (*stages, Stage("image", time.perf_counter() - started)))
+    stages = [Stage("read", laps.next_s())]
+    try:
+        with layout.writing():
+            for name, files in (("model", model), ("application", application)):
+                if files:
+                    layer = write_layer(layout, {f"{SERVICE_FOLDER}/{path}": directory / path for path in files})
+                    stages.append(Stage(name, laps.next_s(), layer))
+            image = _write_image(layout, spec, tuple(stage.layer for stage in stages if stage.layer is not None))
+    except OSError as error:
+        raise BuildError(f"the image can't be written to {layout.root}: {error.strerror}") from None
+    return Build(image, (*stages, Stage("image", laps.next_s())))
+
+
+class _Laps:
+    """A stopwatch."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def next_s(self) -> float:
+        """Seconds since the last call."""
+        last, self._last = self._last, time.perf_counter()
+        return self._last - last
 
 
 def _write_image(layout: ImageLayout, spec: ServiceSpec, layers: tuple[Layer, ...]) -> ServiceImage:
@@ -165,7 +178,10 @@ def _sort_files(directory: Path, spec: ServiceSpec) -> tuple[list[str], list[str
     application = set(_walk(directory, Path()))
     # Named by the template, so it goes in even if it would be left out by its name.
     application.update(name for name in (SPEC_FILE, spec.handler) if name is not None)
-    return model, sorted(application.difference(model))
+    application.difference_update(model)
+    for path in (*model, *application):
+        _check_link(directory, directory / path)
+    return model, sorted(application)
 
 
 def _walk(directory: Path, below: Path) -> Iterator[str]:
@@ -175,7 +191,6 @@ def _walk(directory: Path, below: Path) -> Iterator[str]:
         folders[:] = [name for name in folders if name not in links and not _is_left_out(here / name)]
         for name in (*files, *links):
             if not _is_left_out(here / name):
-                _check_link(directory, here / name)
                 yield str((here / name).relative_to(directory))
 
 
@@ -185,9 +200,9 @@ def _is_left_out(path: Path) -> bool:
 
 
 def _check_link(directory: Path, path: Path) -> None:
-    if path.is_symlink() and not (
-        path.resolve().is_relative_to(directory.resolve()) and not path.readlink().is_absolute()
-    ):
+    if not path.is_symlink():
+        return
+    if path.readlink().is_absolute() or not path.resolve().is_relative_to(directory.resolve()):
         raise BuildError(
             f"{path} is a link that leads out of the service's folder", hint="put a copy of what it leads to there"
         )

@@ -32,7 +32,7 @@ def write_layer(layout: ImageLayout, files: Mapping[str, Path]) -> Layer:
     Needs `layout.writing`.
 
     Raises:
-        BuildError: something is neither a file nor a symbolic link, or can't be read.
+        BuildError: something is neither a file nor a symbolic link, or can't be read, or the disk is full.
     """
     # Hashing costs a tenth of compressing, so it is done ahead to find out whether there is anything to do.
     ahead = DigestingWriter()
@@ -53,7 +53,7 @@ def _write_tar(sink: DigestingWriter, files: Mapping[str, Path]) -> None:
             try:
                 _add(tar, name, files[name])
             except OSError as error:
-                raise BuildError(f"{files[name]} can't be read: {error.strerror or error}") from None
+                raise BuildError(f"{files[name]} can't be packed: {error.strerror or error}") from None
 
 
 def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
