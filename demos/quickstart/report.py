@@ -3,7 +3,7 @@
 import base64
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -50,7 +50,9 @@ def summarise(run: Sequence[Answered], local_ms: Sequence[float], edge_ms: Seque
     }
 
 
-def write(folder: Path, summary: dict[str, Any], run: Sequence[Answered], others: dict[str, Sequence[float]]) -> None:
+def write(
+    folder: Path, summary: dict[str, Any], run: Sequence[Answered], others: Mapping[str, Sequence[float]]
+) -> None:
     """Write `report.json` and the self-contained `index.html` into a folder, which is made.
 
     Args:
@@ -114,7 +116,7 @@ def _prediction_error(answered: Answered) -> float:
     return abs(answered.result.predicted_ms - answered.result.actual_ms) / answered.result.actual_ms
 
 
-def _times_plot(run: Sequence[Answered], times: dict[str, Sequence[float]]) -> str:
+def _times_plot(run: Sequence[Answered], times: Mapping[str, Sequence[float]]) -> str:
     figure, axes = plt.subplots(figsize=(10, 4))
     for index, answered in enumerate(run):
         if shade := _PHASE_SHADES.get(answered.condition.name):

@@ -6,7 +6,6 @@ What it cannot do: lose single packets, or be refused a connection; an outage is
 import asyncio
 import threading
 from collections.abc import Coroutine
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +39,7 @@ class Uplink:
         self._free_at_s = 0.0
         self._open = asyncio.Event()
         self._routes: dict[str, str] = {}
+        self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="uplink", daemon=True)
@@ -85,32 +85,38 @@ class Uplink:
     async def _listen(self, url: str) -> str:
         parts = urlsplit(url)
 
-        async def serve(device: asyncio.StreamReader, to_device: asyncio.StreamWriter) -> None:
+        async def carry(device: asyncio.StreamReader, to_device: asyncio.StreamWriter) -> None:
             try:
                 edge, to_edge = await asyncio.open_connection(parts.hostname, parts.port)
             except OSError:
                 to_device.close()  # nobody listens there: as near to a refusal as a proxy gets
                 return
-            for pump in (self._pump(device, to_edge, shaped=True), self._pump(edge, to_device, shaped=False)):
-                task = asyncio.create_task(pump)
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            self._spawn(self._pump(device, to_edge, shaped=True))
+            self._spawn(self._pump(edge, to_device, shaped=False))
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(carry, "127.0.0.1", 0)
+        self._servers.append(server)
         return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, shaped: bool) -> None:
-        """Carry one direction of a connection; segments are under way at the same time, each delayed by itself."""
+        """Carry one direction of a connection; its segments are under way at the same time, each delayed by itself."""
         flight: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        landing = asyncio.create_task(self._land(flight, sink))
-        with suppress(ConnectionError, asyncio.CancelledError):
+        self._spawn(self._land(flight, sink))
+        try:
             while segment := await source.read(_SEGMENT_BYTES):
                 await self._open.wait()
                 if shaped:
                     await self._take_turn(len(segment))
                 flight.put_nowait((self._loop.time() + self._condition.delay_ms / 1000, segment))
-        flight.put_nowait((self._loop.time(), b""))
-        await landing
+        except ConnectionError:
+            pass  # the same as its end
+        finally:
+            flight.put_nowait((self._loop.time(), b""))
 
     async def _take_turn(self, size_bytes: int) -> None:
         """Wait until the link, which all connections share, has carried this segment too."""
@@ -119,20 +125,24 @@ class Uplink:
         await asyncio.sleep(self._free_at_s - self._loop.time())
 
     async def _land(self, flight: "asyncio.Queue[tuple[float, bytes]]", sink: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        try:
             while True:
                 at_s, segment = await flight.get()
                 if not segment:
-                    break
+                    return
                 await asyncio.sleep(at_s - self._loop.time())
                 await self._open.wait()
                 sink.write(segment)
                 await sink.drain()
-        sink.close()
+        except ConnectionError:
+            pass  # the receiver is gone, and so is what was meant for it
+        finally:
+            sink.close()
 
     async def _end(self) -> None:
-        self._open.set()
-        tasks = [task for task in asyncio.all_tasks(self._loop) if task is not asyncio.current_task()]
-        for task in tasks:
+        for server in self._servers:
+            server.close()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the closed connections' own turn

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.conftest import need
 
 from astraea.models import DownloadError, pull
 from astraea.models.catalogue import SourceFile
+from tests.conftest import need
 
 
 @dataclass

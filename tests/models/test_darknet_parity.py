@@ -7,11 +7,9 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from benchmarks.opencv_darknet import OpenCvDetector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.models.darknet_files import write_weights
 
 from astraea.models import YoloDetector
 from astraea.models.darknet import convert_darknet
@@ -20,6 +18,8 @@ from astraea.models.darknet.network import Network, Shape, build_network
 from astraea.models.images import PLACEMENTS, Fit
 from astraea.models.runtime import open_session
 from astraea.protocol import Detection
+from benchmarks.opencv_darknet import OpenCvDetector
+from tests.models.darknet_files import write_weights
 
 PHOTOS = ("dog", "giraffe", "horses", "person")
 YOLO_FASTEST = ("yolo-fastest-1.1", "yolo-fastest-1.1-xl")

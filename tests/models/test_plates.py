@@ -12,7 +12,6 @@ from random import Random
 import cv2
 import numpy as np
 import pytest
-from benchmarks.plates import measure
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from astraea.models import ModelFileError, PlateRecognizer
 from astraea.models.plates.ctc import greedy_decode
 from astraea.models.plates.priors import decode_boxes, decode_corners, prior_boxes
 from astraea.models.plates.reader import straighten
+from benchmarks.plates import measure
 
 CHARACTERS = "0123456789ABC"
 
