@@ -1,0 +1,143 @@
+"""`astraea serve`."""
+
+import logging
+import os
+import re
+import secrets
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
+
+from astraea.models.cpus import available_cpus
+from astraea.protocol import Instance, Location, ServiceSpec, load_service_spec
+
+from .errors import ListenError, OptionError
+from .limits import Limits
+from .listen import is_loopback, listen, url_of
+from .logs import LogFormat, LogLevel, configure_logging
+from .server import Serving, run
+
+app = typer.Typer(add_completion=False)
+
+_QUEUE_PER_WORKER = 4  # so that nobody waits longer than about five times as long as an answer takes
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps `serve` a word of the command line: Typer drops the name of a lone command."""
+
+
+@app.command(epilog="Example: astraea serve demos/services/plates --port 8000 --broker http://127.0.0.1:8600")
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The service's folder, with its astraea.yaml.")],
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", show_default="the template's"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Requests answered at once.", show_default="the CPUs it may use")
+    ] = None,
+    queue: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=10_000, help="Requests that may wait; more are refused.", show_default="4 for each worker"
+        ),
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(envvar="ASTRAEA_BROKER", help="URL of the broker to register with; none without it.")
+    ] = None,
+    node: Annotated[str | None, typer.Option(help="Name of this node.", show_default="the host's name")] = None,
+    region: Annotated[str | None, typer.Option(help="Region of this node.", show_default="the template's")] = None,
+    lat: Annotated[float | None, typer.Option(help="Where this node is: latitude in degrees.")] = None,
+    lon: Annotated[float | None, typer.Option(help="Where this node is: longitude in degrees.")] = None,
+    advertise: Annotated[
+        str | None, typer.Option(help="URL at which devices reach it.", show_default="the address it listens on")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="What tells this build from others.", show_default="the template's version")
+    ] = None,
+    instance: Annotated[
+        str | None, typer.Option(help="Id of this instance.", show_default="made of node and service, and random")
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="How a line of the log looks.")] = LogFormat.PLAIN,
+    log_level: Annotated[LogLevel, typer.Option(help="The least important lines to log.")] = LogLevel.INFO,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine, though callers are not authenticated.")
+    ] = False,
+) -> None:
+    """Answer requests to one service: POST /predict runs its handler on the body.
+
+    /readyz says when it is ready, /metrics how it fares. SIGTERM or Ctrl-C lets it finish what it has begun.
+    """
+    configure_logging(log_format, log_level)
+    spec = load_service_spec(folder)
+    if not (insecure or is_loopback(host)):
+        raise ListenError(
+            f"{host} is open to the network, and requests are not authenticated",
+            hint="keep to 127.0.0.1, or add --insecure on a network where you trust everyone",
+        )
+    broker_url = _broker(broker)
+    workers = workers or available_cpus()
+    limits = Limits(workers, _QUEUE_PER_WORKER * workers if queue is None else queue)
+    with listen(host, spec.port if port is None else port) as listener:
+        described = _instance(
+            spec,
+            node=node or _label(socket.gethostname()),
+            id=instance,
+            url=advertise or url_of(listener, registering=broker is not None),
+            revision=revision or _label(spec.version),
+            region=region or spec.region,
+            location=_location(lat, lon),
+        )
+        finished = run(Serving(folder, spec, described, limits, broker_url), listener)
+    if not finished:  # a thread in foreign code can't be stopped, and must not run while the interpreter is taken down
+        logging.shutdown()
+        os._exit(0)
+
+
+def _instance(spec: ServiceSpec, **options: Any) -> Instance:
+    """What the instance tells the broker of itself.
+
+    Raises:
+        OptionError: An option's value can't be what it is meant to be.
+    """
+    if options["id"] is None:
+        options["id"] = _label(f"{options['node'][:24]}-{spec.name[:30]}-{secrets.token_hex(4)}")
+    try:
+        return Instance(service=spec.name, **options)
+    except ValidationError as error:
+        raise _option_error(error, {"id": "instance", "url": "advertise"}) from None
+
+
+def _location(lat: float | None, lon: float | None) -> Location | None:
+    if lat is None and lon is None:
+        return None
+    try:
+        return Location.model_validate({"lat": lat, "lon": lon})
+    except ValidationError as error:
+        raise _option_error(error, {}) from None
+
+
+def _broker(url: str | None) -> str | None:
+    try:
+        return None if url is None else str(TypeAdapter(AnyHttpUrl).validate_python(url))
+    except ValidationError as error:
+        raise _option_error(error, {"": "broker"}) from None
+
+
+def _option_error(error: ValidationError, names: Mapping[str, str]) -> OptionError:
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    found = "none" if first["input"] is None else repr(first["input"])
+    return OptionError(f"--{names.get(field, field)}: {first['msg']}, found {found}")
+
+
+def _label(text: str) -> str:
+    """The closest to a text that the broker takes for a name."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:64].strip("._-") or "unnamed"

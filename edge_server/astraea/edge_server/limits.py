@@ -1,0 +1,17 @@
+"""What one instance accepts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what comes from outside, and on the work that is taken on."""
+
+    workers: int
+    """Requests worked on at once; each has a thread that decodes, infers and writes the answer."""
+    queue: int
+    """Requests that may wait for a worker; one more is refused at once."""
+    body_bytes: int = 16 * 2**20
+    """A 12 Mpx photo of a phone has some 5 MiB."""
+    image_px: int = 64 * 10**6
+    """Width times height; decoded it takes three bytes a pixel. Cameras of phones end at 50 to 200 Mpx, most at 12."""

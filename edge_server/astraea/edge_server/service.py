@@ -1,0 +1,112 @@
+"""A service, opened: from a request's body to the reply's, in one go and in one thread."""
+
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from astraea.models import pull
+from astraea.models.runtime import open_session
+from astraea.protocol import ServiceSpec
+
+from .errors import HandlerError
+from .formats import require_onnx
+from .handler import Handler, import_handler, load_model, reported
+from .inputs import decode_image
+from .limits import Limits
+from .outputs import encode_output
+
+_WARM_UP_SIZE_PX = (640, 480)
+
+
+class Answer(NamedTuple):
+    """The body of a reply, JSON, and how long each stage of it took."""
+
+    body: bytes
+    began_s: float
+    """When the work on it began, by `time.perf_counter`."""
+    decode_ms: float
+    infer_ms: float
+    post_ms: float
+
+
+class Service:
+    """A handler with its model loaded."""
+
+    def __init__(self, handler: Handler, model: Any, limits: Limits) -> None:
+        self.input = handler.input
+        self.limits = limits
+        self._handler = handler
+        self._model = model
+
+    def answer(self, body: bytes) -> Answer:
+        """Decode, infer and encode the answer; several threads may do so at once.
+
+        Raises:
+            RequestError: The body isn't what the handler takes.
+            Exception: Whatever the handler raised, or ValueError for an answer that JSON can't say.
+        """
+        began = perf_counter()
+        value = self.input.decode(body, self.limits)
+        decoded = perf_counter()
+        output = self._handler.predict(self._model, value)
+        inferred = perf_counter()
+        content = encode_output(output, self._handler.output)
+        done = perf_counter()
+        return Answer(content, began, (decoded - began) * 1e3, (inferred - decoded) * 1e3, (done - inferred) * 1e3)
+
+    def warm_up(self) -> None:
+        """Answer once: the first time is slow, and shows whether handler and model fit together.
+
+        Only images can be made up; a service that takes something else is as warm as it gets once it is loaded.
+
+        Raises:
+            HandlerError: `predict` raised an exception, or its answer is no JSON.
+        """
+        if self.input.decode is decode_image:
+            with reported(self._handler.path, "can't answer an image of plain noise"):
+                self.answer(_noise())
+
+
+def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
+    """Import the handler, fetch the model if it is one of the zoo, and load it. Runs the handler's code.
+
+    Args:
+        folder: The service's folder, with the template, the handler and maybe the model.
+        spec: The template, as `load_service_spec(folder)` reads it.
+        limits: What the service accepts.
+
+    Raises:
+        HandlerError: The handler can't be used.
+        ModelFormatError: The model can't be opened without a `load` of the handler's own.
+        ModelError: The model can't be had, or isn't what it seems.
+    """
+    if spec.handler is None:
+        raise HandlerError(
+            f"{folder}: the template names no handler", hint="write one, and add `handler: handler.py` to astraea.yaml"
+        )
+    handler = import_handler(folder.resolve() / spec.handler)
+    path = _locate(folder, spec.model)
+    if handler.load is not None:
+        return Service(handler, load_model(handler, path), limits)
+    return Service(handler, path and _open_onnx(path), limits)
+
+
+def _locate(folder: Path, model: str | None) -> Path | None:
+    if model is None:
+        return None
+    return pull(model) if model.startswith("zoo:") else folder.resolve() / model
+
+
+def _open_onnx(path: Path) -> Any:
+    require_onnx(path)
+    return open_session(path)
+
+
+def _noise() -> bytes:
+    """A JPEG in which there is nothing to find, of a camera's usual size."""
+    width, height = _WARM_UP_SIZE_PX
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
