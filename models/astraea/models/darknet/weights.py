@@ -47,7 +47,7 @@ def read_weights(path: Path, convolutions: Sequence[Convolution]) -> Iterator[Ke
                 f"{path.name} does not fit the cfg: expected {expected_bytes} bytes, found {found_bytes}",
                 hint="fetch the file again, or look whether it belongs to this cfg",
             )
-        values = np.memmap(path, "<f4", mode="r", offset=header_bytes)
+        values = np.memmap(path, np.uint8, mode="r")[header_bytes:].view("<f4")
     except OSError as error:
         raise DarknetWeightsError(f"cannot read {path}: {error.strerror}") from error
     return _kernels(values, convolutions, path)
