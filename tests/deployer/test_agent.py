@@ -136,6 +136,7 @@ def test_another_agent_finds_the_running_instance_and_sees_it_end(
     folder, first = ask(SLEEP), new_agent()
     first.step(now=0)
     pid = folder.report().pid
+    eventually(lambda: FileLog(folder.log).tail(1) == ["up"])
     second = new_agent()
     second.step(now=0)
     assert (folder.report().pid, folder.report().restarts) == (pid, 0)
@@ -237,6 +238,12 @@ def test_the_command_line_says_all_that_an_instance_registers_with(tmp_path: Pat
         "--revision=1.0.0-abc",
         f"--instance={PLAN.id}",
     ]
+
+
+def test_a_node_that_may_be_open_to_the_network_says_so(tmp_path: Path) -> None:
+    plan = PLAN.model_copy(update={"node": NODE.model_copy(update={"host": "192.0.2.1", "insecure": True})})
+    assert "--insecure" in serve_command(plan, tmp_path, 1)
+    assert "--insecure" not in serve_command(PLAN, tmp_path, 1)
 
 
 def test_a_node_of_no_place_gives_no_place(tmp_path: Path) -> None:

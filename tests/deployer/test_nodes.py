@@ -29,7 +29,7 @@ def test_nodes_are_kept_in_the_order_they_were_added() -> None:
 def test_the_list_of_nodes_is_plain_to_read_and_lies_in_the_users_configuration(home: Path) -> None:
     NodeStore().add(HANGZHOU)
     assert (home / "config" / "astraea" / "nodes.yaml").read_text() == (
-        "- name: hz-1\n  region: hangzhou\n  location:\n    lat: 30.27\n    lon: 120.15\n  host: 127.0.0.1\n"
+        "- name: hz-1\n  region: hangzhou\n  location:\n    lat: 30.27\n    lon: 120.15\n"
     )
 
 

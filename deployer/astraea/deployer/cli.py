@@ -171,6 +171,9 @@ def add_node(
     region: Annotated[str, typer.Option(help="The region it covers.")],
     at: Annotated[str, typer.Option(metavar="LAT,LON", help="Where it is, in degrees.")],
     host: Annotated[str, typer.Option(help="The address its instances are reached at.")] = IMPLICIT_NODE.host,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let them listen beyond this machine, with callers not authenticated.")
+    ] = False,
 ) -> None:
     """Add a node that services can run on.
 
@@ -178,7 +181,7 @@ def add_node(
     """
     try:
         lat, lon = (float(part) for part in at.split(","))
-        node = Node(name=name, region=region, location=Location(lat=lat, lon=lon), host=host)
+        node = Node(name=name, region=region, location=Location(lat=lat, lon=lon), host=host, insecure=insecure)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise NodeError(
@@ -235,7 +238,7 @@ def _engine(name: EngineName = EngineName.PROCESS) -> Engine:
 @contextlib.contextmanager
 def _showing_progress() -> Iterator[Callable[[Sequence[Progress]], None]]:
     """Shows a deployment's progress while it lasts, to a person who watches."""
-    console = _err()
+    console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _progress: None
         return

@@ -25,6 +25,8 @@ class Node(BaseModel):
     location: Location | None = None
     host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")
     """The address that its instances listen on and are reached at."""
+    insecure: bool = False
+    """Whether they may listen beyond this machine, though they do not authenticate their callers."""
 
 
 IMPLICIT_NODE = Node(name="local")
@@ -89,7 +91,7 @@ class NodeStore:
         return locked(self.path.with_name(f".{self.path.name}.lock"))
 
     def _write(self, nodes: tuple[Node, ...]) -> None:
-        document = [node.model_dump(mode="json", exclude_none=True) for node in nodes]
+        document = [node.model_dump(mode="json", exclude_defaults=True) for node in nodes]
         write_atomically(self.path, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 

@@ -29,7 +29,8 @@ def serve_command(plan: InstancePlan, service_folder: Path, port: int) -> list[s
     }
     # -P: a service's `json.py` must not stand in for the standard one.
     command = [sys.executable, "-P", "-m", "astraea.deployer", "serve", str(service_folder)]
-    return command + [f"--{name}={value}" for name, value in options.items() if value is not None]
+    command += [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return [*command, "--insecure"] if node.insecure else command
 
 
 def instance_url(plan: InstancePlan, port: int) -> str:
