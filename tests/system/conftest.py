@@ -1,0 +1,92 @@
+"""A broker and services on this machine, run by the same commands that a user types, away from what the user runs."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ASTRAEA = [sys.executable, "-m", "astraea.deployer"]
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+class Site:
+    """Everything between a device and a service, in folders of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = os.environ | {
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_STATE_HOME": str(home / "state"),
+            "XDG_DATA_HOME": str(home / "data"),
+        }
+        self._broker: subprocess.Popen[bytes] | None = None
+        self._port = "0"
+
+    @property
+    def broker_url(self) -> str:
+        return self.environment["ASTRAEA_BROKER"]
+
+    def astraea(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*ASTRAEA, *arguments], env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start_broker(self) -> None:
+        """Start it, or start it again where it was."""
+        log = self.home / "broker.log"
+        with log.open("w") as output:
+            self._broker = subprocess.Popen(
+                [*ASTRAEA, "broker", "--port", self._port, "--lease-s", "2"],
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(lambda: re.search(r"http://\S+:\d+", log.read_text()) is not None, log.read_text())
+        found = re.search(r"http://[\w.]+:(\d+)", log.read_text())
+        assert found is not None
+        self.environment["ASTRAEA_BROKER"], self._port = found[0], found[1]
+
+    def kill_broker(self) -> None:
+        assert self._broker is not None
+        self._broker.kill()
+        self._broker.wait()
+
+    def instances(self) -> list[dict[str, Any]]:
+        instances: list[dict[str, Any]] = json.loads(self.astraea("status", "--json"))
+        return instances
+
+    def kill_instances(self) -> None:
+        for instance in self.instances():
+            if instance["pid"] is not None:
+                os.kill(instance["pid"], signal.SIGKILL)
+
+    def close(self) -> None:
+        for service in {instance["service"] for instance in self.instances()}:
+            self.astraea("remove", service)
+        if self._broker is not None:
+            self._broker.terminate()
+            self._broker.wait()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    site.start_broker()
+    yield site
+    site.close()
