@@ -25,7 +25,7 @@ from rich.table import Table
 
 from astraea.models import Detector, YoloDetector
 from astraea.models.darknet import convert_darknet
-from astraea.models.images import Fit
+from astraea.models.metadata import Fit
 from astraea.protocol import Detection
 
 from .opencv_darknet import OpenCvDetector

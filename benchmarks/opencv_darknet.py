@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from astraea.models.darknet.cfg import read_cfg
 from astraea.models.darknet.network import build_network
 from astraea.models.heads import Candidates
-from astraea.models.images import PLACEMENTS, Fit
+from astraea.models.images import PLACEMENTS
+from astraea.models.metadata import Fit
 from astraea.models.nms import suppress
 from astraea.protocol import Box, Detection
 

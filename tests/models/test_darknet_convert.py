@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from astraea.models import DarknetConfigError, DarknetWeightsError, ModelError
 from astraea.models.darknet import convert_darknet
-from astraea.models.darknet.cfg import parse_cfg
+from astraea.models.darknet.cfg import parse_cfg, read_cfg
+from astraea.models.darknet.convert import guess_fit
 from astraea.models.darknet.network import Convolution, Network, Shape, build_network
 from astraea.models.darknet.weights import read_weights
 from astraea.models.runtime import open_session
@@ -134,6 +135,24 @@ def test_the_model_says_what_it_is_as_ultralytics_exports_do(files: tuple[Path, 
     assert ast.literal_eval(metadata["imgsz"]) == [32, 64]
     assert (metadata["task"], metadata["stride"]) == ("detect", "2")
     assert (metadata["astraea_head"], metadata["astraea_fit"]) == ("boxes+scores", "letterbox")
+
+
+@pytest.mark.parametrize(
+    ("cfg", "fit"),
+    [
+        (CFG, "letterbox"),
+        (CFG + "iou_loss=ciou\n", "stretch"),
+        (CFG.replace("width", "letter_box=1\nwidth") + "iou_loss=ciou\n", "letterbox"),
+    ],
+)
+def test_images_are_fitted_as_the_darknet_that_trained_the_network_does(cfg: str, fit: str) -> None:
+    assert guess_fit(parse_cfg(cfg, "small.cfg")) == fit
+
+
+def test_yolov3_sees_proportions_and_yolo_fastest_does_not(shared_data: Path) -> None:
+    fits = {path.stem: guess_fit(read_cfg(path)) for path in (shared_data / "darknet").glob("*.cfg")}
+    assert {name for name, fit in fits.items() if fit == "letterbox"} == {"yolov3", "yolov3-tiny"}
+    assert {name for name, fit in fits.items() if fit == "stretch"} == {"yolo-fastest-1.1", "yolo-fastest-1.1-xl"}
 
 
 def test_the_model_takes_batches_and_gives_boxes_and_scores(files: tuple[Path, Path, Path]) -> None:

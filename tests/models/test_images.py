@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.models.images import PLACEMENTS, Fit, Placement
+from astraea.models.images import PLACEMENTS, Placement
+from astraea.models.metadata import Fit
 
 Size = tuple[int, int]
 images = st.tuples(st.integers(1, 4000), st.integers(1, 4000))  # width and height

@@ -1,14 +1,13 @@
 """Fitting an image into the fixed size of a network's input, and finding the way back."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Fit = Literal["letterbox", "stretch"]
-"""How a network was trained to see images: with grey bars that keep proportions, or filling the input without them."""
+from .metadata import Fit
 
 _PAD_VALUE = 114  # the grey of ultralytics' training; Darknet's is 127
 

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import ModelFileError
-from .images import Fit
+
+Fit = Literal["letterbox", "stretch"]
+"""How a network was trained to see images: with grey bars that keep proportions, or filling the input without them."""
 
 _MAX_CHARS = 1 << 18
 

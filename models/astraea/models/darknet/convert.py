@@ -8,16 +8,17 @@ import onnx
 from onnx import helper
 
 from ..errors import DarknetConfigError, ModelError
-from ..images import Fit
-from ..metadata import YoloMetadata
-from .cfg import read_cfg
+from ..metadata import Fit, YoloMetadata
+from .cfg import Section, read_cfg
 from .graph import write_graph
 from .network import Network, build_network
 from .weights import read_weights
 
+_FORK_OPTIONS = frozenset({"beta_nms", "cls_normalizer", "iou_loss", "iou_normalizer", "iou_thresh", "nms_kind"})
+
 
 def convert_darknet(
-    cfg: Path, weights: Path, output: Path, *, names: Sequence[str] = (), fit: Fit = "letterbox"
+    cfg: Path, weights: Path, output: Path, *, names: Sequence[str] = (), fit: Fit | None = None
 ) -> None:
     """Write a Darknet detector (YOLOv3, -tiny, -SPP, Yolo-Fastest and their like) as an ONNX model.
 
@@ -29,8 +30,7 @@ def convert_darknet(
         weights: Its numbers.
         output: The file to write; its folder exists.
         names: The classes, in order; without any, detections will be labelled `class 0`, `class 1` and so on.
-        fit: How the network was trained to see images, which no cfg says: the first Darknet (as for YOLOv3) keeps their
-            proportions, the forks since (as for Yolo-Fastest) stretch them unless told not to.
+        fit: How the network was trained to see images, where it is not as `guess_fit` finds.
 
     Raises:
         DarknetConfigError: The cfg does not parse or asks for what is not known, or there are more or fewer names than
@@ -38,13 +38,24 @@ def convert_darknet(
         DarknetWeightsError: The weights are not those of the cfg.
         ModelError: The output cannot be written.
     """
-    network = build_network(read_cfg(cfg))
+    sections = read_cfg(cfg)
+    network = build_network(sections)
     classes = network.heads[0].classes
     if names and len(names) != classes:
         raise DarknetConfigError(f"{cfg.name} has {classes} classes, but {len(names)} names are given")
     model = write_graph(network, read_weights(weights, network.convolutions))
-    helper.set_model_props(model, _metadata(network, names, fit).properties())
+    helper.set_model_props(model, _metadata(network, names, fit or guess_fit(sections)).properties())
     _save(model, output)
+
+
+def guess_fit(sections: Sequence[Section]) -> Fit:
+    """How a network was trained to see images, which a cfg tells only by what else it has.
+
+    Darknet proper, which YOLOv3 is of, keeps their proportions. The fork that most of its successors are of stretches
+    them unless `letter_box` is set, and its cfgs are known by options that it brought. Yolo-Fastest is of the fork.
+    """
+    of_fork = any(_FORK_OPTIONS & section.options.keys() for section in sections if section.kind == "yolo")
+    return "stretch" if of_fork and not sections[0].integer("letter_box", 0, high=1) else "letterbox"
 
 
 def _metadata(network: Network, names: Sequence[str], fit: Fit) -> YoloMetadata:
