@@ -76,7 +76,7 @@ def write(
 
 def table(summary: dict[str, Any]) -> Table:
     """The comparison, for the terminal."""
-    shown = Table(title="Response time, the same frames over the same link")
+    shown = Table(title="Response time, the same frames over the same link", title_justify="left", min_width=50)
     shown.add_column("")
     shown.add_column("mean ms", justify="right")
     shown.add_column("p95 ms", justify="right")

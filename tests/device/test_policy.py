@@ -153,14 +153,31 @@ def test_a_target_in_use_is_not_probed_and_one_left_idle_costs_one_percent_of_it
     assert probed_bytes <= 0.01 * 1000 * FRAME_BYTES
 
 
-def test_an_overdue_target_is_not_chosen_until_its_answer_comes() -> None:
+def test_an_overdue_target_is_not_chosen_until_a_probe_follows_its_late_answer() -> None:
     policy = Policy(local=True)
     world = World(500, {"a": (20, 10, 10)})
     world.teach(policy)
     policy.observe_overdue("a")
+    assert policy.probes(2.0) == []
     assert policy.decide(PIXELS).target == LOCAL  # type: ignore[union-attr]
-    policy.observe_answer("a", size_bytes=FRAME_BYTES, network_ms=60, server_ms=10, now=1.0)
+    policy.observe_answer("a", size_bytes=FRAME_BYTES, network_ms=400, server_ms=10, now=2.0)
+    assert policy.decide(PIXELS).target == LOCAL  # type: ignore[union-attr]
+    [probe] = policy.probes(2.0)
+    policy.observe_probe("a", size_bytes=probe.size_bytes, network_ms=23, now=2.1)
     assert policy.decide(PIXELS).target == "a"  # type: ignore[union-attr]
+
+
+def test_a_late_answer_that_a_probe_confirms_changes_the_choice() -> None:
+    policy = Policy(local=True)
+    World(500, {"a": (20, 10, 10)}).teach(policy)
+    policy.observe_overdue("a")
+    policy.observe_answer("a", size_bytes=FRAME_BYTES, network_ms=920, server_ms=10, now=2.0)  # 0.4 Mbit/s
+    [probe] = policy.probes(2.0)
+    policy.observe_probe("a", size_bytes=probe.size_bytes, network_ms=102, now=2.1)
+    decision = policy.decide(PIXELS)
+    assert decision is not None
+    assert decision.target == LOCAL
+    assert policy.estimates(PIXELS)["a"].ms == pytest.approx(930, rel=0.1)
 
 
 def test_a_device_without_a_model_tries_a_target_that_is_away_rather_than_none() -> None:

@@ -12,6 +12,7 @@ that has become better.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from math import hypot
 from typing import NamedTuple
 
@@ -67,20 +68,38 @@ class Probe(NamedTuple):
     size_bytes: int
 
 
+class _State(Enum):
+    PRESENT = auto()
+    OVERDUE = auto()
+    """An answer is late: nothing is sent until it comes, or is given up."""
+    DOUBTED = auto()
+    """The late answer came: a probe must tell whether that was an accident or the link has changed."""
+    AWAY = auto()
+    """Probes look for its return."""
+
+
 @dataclass(slots=True)
 class _Remote:
     """What is known of one instance."""
 
     link: Link = field(default_factory=Link)
     server: Recent = field(default_factory=Recent)
-    away: bool = False
-    overdue: bool = False
+    state: _State = _State.PRESENT
     probe_at_s: float = 0.0
     contact_every_s: float = _CONTACT_EVERY_S
 
     @property
     def usable(self) -> bool:
-        return not self.away and not self.overdue and self.link.samples >= _USABLE_SAMPLES
+        return self.state is _State.PRESENT and self.link.samples >= _USABLE_SAMPLES
+
+    def hear(self, size_bytes: int, network_ms: float, now: float) -> None:
+        """Learn from an exchange; it shows that the instance is there."""
+        if self.state is _State.AWAY:
+            self.link.forget()
+        self.state = _State.DOUBTED if self.state is _State.OVERDUE else _State.PRESENT
+        self.link.observe(size_bytes, network_ms)
+        settled = self.link.settled and self.state is _State.PRESENT
+        self.probe_at_s = now + (_PROBE_EVERY_S if settled else 0.0)
 
 
 def choose(estimates: Mapping[str, Estimate], current: str | None) -> str:
@@ -172,44 +191,38 @@ class Policy:
         """A target answered a frame: `network_ms` is the exchange less the server's own `server_ms`."""
         if remote := self._remotes.get(target):
             remote.server.observe(server_ms)
-            self._heard(remote, size_bytes, network_ms, now)
+            remote.hear(size_bytes, network_ms, now)
 
     def observe_probe(self, target: str, *, size_bytes: int, network_ms: float, now: float) -> None:
         """A target answered a probe."""
         if remote := self._remotes.get(target):
-            self._heard(remote, size_bytes, network_ms, now)
+            remote.hear(size_bytes, network_ms, now)
 
     def observe_overdue(self, target: str) -> None:
-        """An answer is late beyond patience: do not choose this target until it comes, or is given up."""
+        """An answer is late beyond patience: do not choose this target until it has come and a probe after it."""
         if remote := self._remotes.get(target):
-            remote.overdue = True
+            remote.state = _State.OVERDUE
 
     def observe_failure(self, target: str, *, now: float) -> None:
         """A target refused, broke off or never answered: it is away until a probe reaches it."""
         if remote := self._remotes.get(target):
+            again = remote.state is _State.AWAY
             remote.contact_every_s = (
-                min(2 * remote.contact_every_s, _CONTACT_EVERY_MOST_S) if remote.away else _CONTACT_EVERY_S
+                min(2 * remote.contact_every_s, _CONTACT_EVERY_MOST_S) if again else _CONTACT_EVERY_S
             )
-            remote.away, remote.overdue = True, False
+            remote.state = _State.AWAY
             remote.probe_at_s = now + remote.contact_every_s
 
     def probes(self, now: float) -> list[Probe]:
         """The probes to send now; each call schedules the next ones, so send what it returns."""
         due = []
         for target, remote in self._remotes.items():
-            if remote.overdue or now < remote.probe_at_s:
+            if remote.state is _State.OVERDUE or now < remote.probe_at_s:
                 continue
             remote.probe_at_s = now + (_PROBE_EVERY_S if remote.usable else remote.contact_every_s)
-            first_contact = remote.away or remote.link.samples == 0
+            first_contact = remote.state is _State.AWAY or remote.link.samples == 0
             due.append(Probe(target, _CONTACT_BYTES if first_contact else _PROBE_BYTES))
         return due
-
-    def _heard(self, remote: _Remote, size_bytes: int, network_ms: float, now: float) -> None:
-        if remote.away:
-            remote.link.forget()
-        remote.away = remote.overdue = False
-        remote.link.observe(size_bytes, network_ms)
-        remote.probe_at_s = now + (_PROBE_EVERY_S if remote.link.settled else 0.0)
 
     def _remote_estimate(self, remote: _Remote, pixels: int) -> Estimate:
         bytes_per_pixel = self._bytes_per_pixel.median if self._bytes_per_pixel else _FIRST_BYTES_PER_PIXEL
