@@ -1,10 +1,31 @@
 """What the deployer's verbs say when something is asked of them that can't be."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from astraea.deployer.main import main
+
 from .conftest import Cli, WriteService
+
+
+@pytest.fixture
+def complain(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], str]:
+    """Runs a command line that fails, in this process, and gives what it says."""
+
+    def run(arguments: list[str]) -> str:
+        monkeypatch.chdir(home)
+        monkeypatch.setattr(sys, "argv", ["astraea", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        return capsys.readouterr().err
+
+    return run
 
 
 def test_init_build_and_a_second_build(cli: Cli, home: Path) -> None:
@@ -46,10 +67,10 @@ def test_nodes_are_listed_with_their_place(cli: Cli) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_what_cannot_be_done_is_said_in_a_line_with_a_hint(
-    cli: Cli, write_service: WriteService, arguments: list[str], message: str, hint: str
+    complain: Callable[[list[str]], str], write_service: WriteService, arguments: list[str], message: str, hint: str
 ) -> None:
     write_service()
-    said = cli(*arguments, status=1).stderr
+    said = complain(arguments)
     complaint, advice = said[said.index("astraea: ") :].splitlines()
     assert message in complaint
     assert hint in advice

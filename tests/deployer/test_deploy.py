@@ -10,12 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from astraea.deployer.nodes import Node, NodeStore
 from astraea.deployer.status import InstanceView
 from astraea.protocol import Candidates
 
 from .conftest import GREET, Cli, Eventually, WriteService, instances
 
-SLOW = f"import time\ntime.sleep(2)\n{GREET}"
+SLOW = f"import time\ntime.sleep(1)\n{GREET}"
 BROKEN = "raise RuntimeError('no such camera')\n"
 
 
@@ -144,7 +145,7 @@ def test_a_first_deployment_that_fails_leaves_nothing(
 
 def test_a_node_that_is_no_longer_named_is_left(cli: Cli, broker: str, write_service: WriteService) -> None:
     for name in ("a", "b"):
-        cli("node", "add", name, "--region", "r", "--at", "1,2")
+        NodeStore().add(Node(name=name))
     cli("deploy", write_service(), "--node", "a")
     cli("deploy", "hello", "--node", "b")
     assert by_node(instances()).keys() == {"b"}

@@ -45,7 +45,7 @@ class EngineName(StrEnum):
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The new service's folder.")],
     model: Annotated[str | None, typer.Option(metavar="zoo:NAME|FILE", help="A model of the zoo, or a file.")] = None,
-    name: Annotated[str | None, typer.Option(help="The service's name.  [default: the folder's]")] = None,
+    name: Annotated[str | None, typer.Option(help="The service's name.", show_default="the folder's")] = None,
 ) -> None:
     """Write the template and the handler of a new service.
 
@@ -57,7 +57,7 @@ def init(
 
 @app.command()
 def build(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The service's folder.")] = Path(),
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The service's folder.")] = Path(),
 ) -> None:
     """Make an image of a service's folder; layers that have not changed are kept.
 
@@ -69,7 +69,7 @@ def build(
 @app.command()
 def deploy(
     target: Annotated[
-        str, typer.Argument(metavar="[DIR|IMAGE]", help="A service's folder, to be built, or an image's reference.")
+        str, typer.Argument(metavar="DIR|IMAGE", help="A service's folder, to be built, or an image's reference.")
     ] = ".",
     node: Annotated[
         list[str] | None, typer.Option(help="A node to run on, instead of all that cover the region; repeatable.")
@@ -95,7 +95,7 @@ def deploy(
 
 @app.command()
 def status(
-    service: Annotated[str | None, typer.Argument(help="One service.  [default: all]")] = None,
+    service: Annotated[str | None, typer.Argument(metavar="SERVICE", help="One service.", show_default="all")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Show services, where their instances run, and whether devices reach them.
@@ -119,7 +119,7 @@ def _warn_of_lost(services: set[str]) -> None:
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="The service.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until interrupted.")] = False,
     node: Annotated[str | None, typer.Option(help="Only this node.")] = None,
     tail: Annotated[int, typer.Option(min=0, max=100_000, help="Lines of each instance to begin with.")] = 100,
@@ -156,7 +156,7 @@ def _unseen(engine: Engine, instance: InstanceStatus, known: dict[str, InstanceL
 
 
 @app.command()
-def remove(service: Annotated[str, typer.Argument(help="The service.")]) -> None:
+def remove(service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service.")]) -> None:
     """Stop a service on every node and delete what its instances kept there; its images stay.
 
     Example: `astraea remove plates`
@@ -167,7 +167,7 @@ def remove(service: Annotated[str, typer.Argument(help="The service.")]) -> None
 
 @node_app.command("add")
 def add_node(
-    name: Annotated[str, typer.Argument(help="The node's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")],
     region: Annotated[str, typer.Option(help="The region it covers.")],
     at: Annotated[str, typer.Option(metavar="LAT,LON", help="Where it is, in degrees.")],
     host: Annotated[str, typer.Option(help="The address its instances are reached at.")] = IMPLICIT_NODE.host,
@@ -193,6 +193,7 @@ def add_node(
             f"--at: {at!r} is no place", hint="write it as LAT,LON in degrees, such as 30.27,120.15"
         ) from None
     NodeStore().add(node)
+    typer.echo(f"added node {name}")
 
 
 @node_app.command("list")
@@ -202,8 +203,11 @@ def list_nodes() -> None:
 
 
 @node_app.command("remove")
-def remove_node(name: Annotated[str, typer.Argument(help="The node's name.")]) -> None:
-    """Remove a node on which nothing runs any more."""
+def remove_node(name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]) -> None:
+    """Remove a node on which nothing runs any more.
+
+    Example: `astraea node remove hz-1`
+    """
     running = sorted({instance.plan.service for instance in _engine().instances() if instance.plan.node.name == name})
     if running:
         raise NodeError(
@@ -211,6 +215,7 @@ def remove_node(name: Annotated[str, typer.Argument(help="The node's name.")]) -
             hint=f"`astraea remove {running[0]}`, or deploy it to other nodes with --node",
         )
     NodeStore().remove(name)
+    typer.echo(f"removed node {name}")
 
 
 def _build(directory: Path, console: Console) -> ServiceImage:
