@@ -252,7 +252,7 @@ def noise(network: Network, seed: int = 0) -> NDArray[np.float32]:
 def with_random_weights(cfg: Path, folder: Path, *, seed: int = 0) -> Sides:
     write_weights(folder / "random.weights", build_network(read_cfg(cfg)), seed=seed)
     # Random networks say much of everything: only the best of it is clear enough to be suppressed alike.
-    return Sides(cfg, folder / "random.weights", folder, confidence=0.5)
+    return Sides(cfg, folder / "random.weights", folder, confidence=0.6)
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "stretch"])

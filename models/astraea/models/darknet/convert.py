@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import onnx
@@ -51,8 +52,8 @@ def convert_darknet(
 def guess_fit(sections: Sequence[Section]) -> Fit:
     """How a network was trained to see images, which a cfg tells only by what else it has.
 
-    Darknet proper, which YOLOv3 is of, keeps their proportions. The fork that most of its successors are of stretches
-    them unless `letter_box` is set, and its cfgs are known by options that it brought. Yolo-Fastest is of the fork.
+    The original Darknet (YOLOv3) keeps their proportions. AlexeyAB's fork, with which most later networks such as
+    Yolo-Fastest were trained, stretches them unless `letter_box` is set; options that only it has give its cfgs away.
     """
     of_fork = any(_FORK_OPTIONS & section.options.keys() for section in sections if section.kind == "yolo")
     return "stretch" if of_fork and not sections[0].integer("letter_box", 0, high=1) else "letterbox"
@@ -76,4 +77,5 @@ def _save(model: onnx.ModelProto, output: Path) -> None:
     except OSError as error:
         raise ModelError(f"cannot write {output}: {error.strerror}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # gone, renamed, or in a place where nothing can be
+            part.unlink()
