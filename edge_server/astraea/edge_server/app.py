@@ -145,7 +145,7 @@ class _Predict:
         service = self._api.ready_service()
         service.input.check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
         self._api.pool.check_room()  # before the body is read: the device's uplink is the slowest part of all
-        body = await read_body(headers, receive, service.limits.body_bytes)
+        body = await read_body(headers, receive, self._api.limits.body_bytes)
         arrived = perf_counter()
         answer = await self._api.pool.run(lambda: service.answer(body))
         return answer.body, ServerTiming(

@@ -104,8 +104,11 @@ def _protobuf_fields(file: BinaryIO) -> Iterator[int]:
         yield number
         if wire_type == _VARINT:
             _varint(file)
-        elif file.seek(_varint(file) if wire_type == _LENGTH_DELIMITED else _FIXED_BYTES[wire_type], 1) > size:
+            continue
+        length = _varint(file) if wire_type == _LENGTH_DELIMITED else _FIXED_BYTES[wire_type]
+        if length > size - file.tell():
             raise ValueError("a field breaks off")
+        file.seek(length, 1)
     raise ValueError("too many fields")
 
 

@@ -1,0 +1,219 @@
+"""`astraea serve` as a process: what it answers over real sockets, how it starts, fails and ends."""
+
+import json
+import re
+import signal
+import socket
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from astraea.protocol import Instance, Problem, ServerTiming
+from tests.edge_server.conftest import FakeBroker, StartServer, WriteService, wait_until
+
+GATED_HANDLER = """
+    import time
+    from pathlib import Path
+    GATE = Path(__file__).with_name("gate")
+    def predict(model, text: str):
+        while not GATE.exists():
+            time.sleep(0.005)
+        return text
+"""
+"""Answers once the test has made a file."""
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_a_jpeg_is_answered_over_http(start_server: StartServer, write_service: WriteService, jpeg: bytes) -> None:
+    server = start_server(write_service(), "--revision", "7.0", "--instance", "it")
+    with server.client() as client:
+        for _ in range(2):
+            response = client.post("/predict", content=jpeg, headers={"content-type": "image/jpeg"})
+            assert response.json()["width"] == 64
+            assert ServerTiming.from_header(response.headers["server-timing"]).total_ms > 0
+        assert (response.headers["astraea-instance"], response.headers["astraea-revision"]) == ("it", "7.0")
+    assert server.stop() == 0
+    assert server.log.count("\n") == 1
+
+
+def test_bad_bodies_leave_the_connection_and_the_server_well(
+    start_server: StartServer, write_service: WriteService, jpeg: bytes
+) -> None:
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 60_000, 60_000, 8, 2, 0, 0, 0)
+    with start_server(write_service()).client() as client:
+        for content, status in ((jpeg[:-9], 400), (bomb, 413), (bytes(17 << 20), 413), (b"{}", 415)):
+            response = client.post("/predict", content=content)
+            assert Problem.model_validate_json(response.content).status == response.status_code == status
+            assert client.post("/predict", content=jpeg).status_code == 200
+
+
+def test_it_is_alive_while_it_loads_and_ready_after(
+    start_server: StartServer, write_service: WriteService, free_port: int
+) -> None:
+    folder = write_service(GATED_HANDLER + "    def load(model): predict(model, '')")
+    start_server(folder, "--port", free_port)
+    with httpx.Client(base_url=f"http://127.0.0.1:{free_port}", transport=httpx.HTTPTransport(retries=9)) as client:
+        wait_until(lambda: _status(client, "/livez") == 200)
+        assert _status(client, "/readyz") == 503
+        (folder / "gate").touch()
+        wait_until(lambda: _status(client, "/readyz") == 200)
+
+
+def _status(client: httpx.Client, path: str) -> int:
+    try:
+        return client.get(path).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def test_more_than_it_can_do_is_refused_at_once(start_server: StartServer, write_service: WriteService) -> None:
+    folder = write_service(GATED_HANDLER)
+    with start_server(folder, "--workers", 1, "--queue", 1).client() as client, ThreadPoolExecutor(9) as threads:
+        calls = [threads.submit(client.post, "/predict", content=b"x") for _ in range(9)]
+        wait_until(lambda: sum(call.done() for call in calls) == 7)
+        (folder / "gate").touch()
+        statuses = [call.result().status_code for call in calls]
+    assert sorted(statuses) == [200] * 2 + [503] * 7
+
+
+def test_a_client_that_left_keeps_its_place_until_its_work_ends(
+    start_server: StartServer, write_service: WriteService
+) -> None:
+    folder = write_service(GATED_HANDLER)
+    with start_server(folder, "--workers", 1, "--queue", 0).client() as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/predict", content=b"x", timeout=0.2)
+        assert client.post("/predict", content=b"x").status_code == 503
+        (folder / "gate").touch()
+        wait_until(lambda: client.post("/predict", content=b"x").status_code == 200)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_answers_what_it_has_begun(
+    start_server: StartServer, write_service: WriteService, number: signal.Signals
+) -> None:
+    folder = write_service(GATED_HANDLER)
+    server = start_server(folder)
+    with server.client() as client, ThreadPoolExecutor() as threads:
+        call = threads.submit(client.post, "/predict", content=b"x")
+        wait_until(lambda: "astraea_in_flight 1.0" in client.get("/metrics").text)
+        server.process.send_signal(number)
+        wait_until(lambda: _status(client, "/readyz") in (503, 0))
+        (folder / "gate").touch()
+        assert call.result().json() == {"output": "x"}
+    assert server.process.wait(timeout=20) == 0
+
+
+def test_asked_to_end_while_it_loads_it_does(
+    start_server: StartServer, write_service: WriteService, free_port: int
+) -> None:
+    server = start_server(write_service(GATED_HANDLER + "    predict(None, '')"), "--port", free_port)
+    with httpx.Client(base_url=f"http://127.0.0.1:{free_port}") as client:
+        wait_until(lambda: _status(client, "/livez") == 200)
+    assert server.stop() == 0
+
+
+def test_it_keeps_a_lease_and_withdraws_it_at_the_end(
+    start_server: StartServer, write_service: WriteService, broker: FakeBroker
+) -> None:
+    options = ("--node", "edge-a", "--region", "hangzhou", "--lat", 30.25, "--lon", 120.17)
+    server = start_server(write_service(), "--broker", broker.url, *options)
+    wait_until(lambda: broker.count("PUT") >= 3)
+    instance = Instance.model_validate(broker.requests[0][2])
+    with server.client() as client:
+        assert str(instance.url) == f"{client.base_url}/".replace("//", "//").rstrip("/") + "/"
+    assert (instance.service, instance.node, instance.region) == ("sizes", "edge-a", "hangzhou")
+    assert instance.location is not None
+    assert instance.load.capacity >= 1
+    assert server.stop() == 0
+    assert broker.requests[-1][:2] == ("DELETE", f"/v1/instances/{instance.id}")
+
+
+def test_without_its_broker_it_serves(
+    start_server: StartServer, write_service: WriteService, free_port: int, jpeg: bytes
+) -> None:
+    server = start_server(write_service(), "--broker", f"http://127.0.0.1:{free_port}")
+    with server.client() as client:
+        assert client.post("/predict", content=jpeg).status_code == 200
+        wait_until(lambda: "no lease from the broker" in server.log)
+    assert server.stop() == 0
+
+
+def _refusal(start_server: StartServer, *arguments: object) -> str:
+    """What a server that can't start says; the first line is the reason."""
+    server = start_server(*arguments)
+    assert server.process.wait(timeout=20) == 1
+    assert "Traceback" not in server.log
+    reason = [line for line in server.log.splitlines() if line.startswith("astraea:")]
+    assert len(reason) == 1, server.log
+    return reason[0]
+
+
+def test_a_port_in_use_is_told_with_its_number(start_server: StartServer, write_service: WriteService) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} is in use" in _refusal(start_server, write_service(), "--port", port)
+
+
+def test_an_open_address_needs_insecure(start_server: StartServer, write_service: WriteService) -> None:
+    folder = write_service()
+    assert "not authenticated" in _refusal(start_server, folder, "--host", "0.0.0.0")
+    with start_server(folder, "--host", "0.0.0.0", "--insecure").client() as client:
+        assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--lat", "1"), "--lon: .*found none"),
+        (("--lat", "99", "--lon", "0"), "--lat: .*found 99"),
+        (("--node", "a b"), "--node: .*found 'a b'"),
+        (("--instance", "/"), "--instance: "),
+        (("--broker", "localhost:1"), "--broker: .*found 'localhost:1'"),
+        (("--host", "0.0.0.0", "--insecure", "--broker", "http://b"), "0.0.0.0 is no address at which"),
+        (("--host", "192.0.2.1", "--insecure"), "can't listen on 192.0.2.1"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(
+    start_server: StartServer, write_service: WriteService, options: tuple[str, ...], reason: str
+) -> None:
+    assert re.search(reason, _refusal(start_server, write_service(), *options))
+
+
+def test_a_misspelt_key_of_the_template_is_told(start_server: StartServer, write_service: WriteService) -> None:
+    assert "there is no key `modle`" in _refusal(start_server, write_service(modle="x"))
+
+
+def test_a_folder_that_is_not_there_is_told(start_server: StartServer, tmp_path: Path) -> None:
+    assert "there is no astraea.yaml" in _refusal(start_server, tmp_path / "nowhere")
+
+
+def test_a_handler_that_fails_to_load_is_told_with_its_line(
+    start_server: StartServer, write_service: WriteService
+) -> None:
+    folder = write_service("def predict(model, x: str): ...\ndef load(model):\n    raise ValueError('no GPU')")
+    assert "handler.py:3: load failed: ValueError: no GPU" in _refusal(start_server, folder)
+
+
+def test_the_debug_log_has_the_traceback(start_server: StartServer, write_service: WriteService) -> None:
+    server = start_server(write_service("1 / 0"), "--log-level", "debug")
+    assert server.process.wait(timeout=20) == 1
+    assert "Traceback" in server.log
+
+
+def test_the_log_can_be_json(start_server: StartServer, write_service: WriteService) -> None:
+    server = start_server(write_service("def predict(m, x: str): 1 / 0"), "--log-format", "json")
+    with server.client() as client:
+        client.post("/predict", content=b"x")
+    assert server.stop() == 0
+    entries = [json.loads(line) for line in server.log.splitlines()]
+    assert [entry["level"] for entry in entries] == ["info", "error"]
+    assert "ZeroDivisionError" in entries[1]["traceback"]
