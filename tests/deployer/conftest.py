@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from astraea.deployer.deployment import remove
 from astraea.deployer.engines.process import ProcessEngine
 from astraea.deployer.images import default_layout
 from astraea.deployer.oci import ImageLayout
@@ -99,11 +98,12 @@ def instances() -> list[InstanceView]:
 
 
 @pytest.fixture
-def cli(home: Path) -> Iterator[Cli]:
+def cli(home: Path, eventually: Eventually) -> Iterator[Cli]:
     """The command, on a machine where nothing runs before and after the test."""
     yield Cli(home)
-    for service in {instance.service for instance in instances()}:
-        remove(service, ProcessEngine(default_layout()))
+    engine = ProcessEngine(default_layout())
+    engine.stop(instance.id for instance in engine.instances())
+    eventually(lambda: engine.instances() == [])
 
 
 @pytest.fixture(scope="session")
