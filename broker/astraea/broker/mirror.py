@@ -7,6 +7,7 @@ sees changes out of order and many waiting requests share one sync of the disk. 
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 from .errors import StoreError
 from .registry import Registry
@@ -24,6 +25,8 @@ class Mirror:
         self._marked: set[str] = set()
         self._writing: set[str] = set()
         self._turn = asyncio.Lock()
+        # One thread: a write whose caller was cancelled is over before the next one begins.
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="store")
         self.failure: StoreError | None = None
         """Why the last write failed; None while the store works."""
 
@@ -56,7 +59,7 @@ class Mirror:
         self._marked, self._writing = self._writing, self._marked
         changes = {instance_id: self._registry.get(instance_id) for instance_id in self._writing}
         try:
-            await asyncio.to_thread(self._store.write, changes)
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._store.write, changes)
         except StoreError as error:
             self._note(error)
             raise
