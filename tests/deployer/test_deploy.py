@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from astraea.deployer.files import locked, state_folder
 from astraea.deployer.nodes import Node, NodeStore
 from astraea.deployer.status import InstanceView
 from astraea.protocol import Candidates
@@ -209,22 +210,21 @@ def test_an_interrupted_upgrade_leaves_the_old_revision_and_can_be_done_again(
     assert after.offered
 
 
-def test_one_deployment_at_a_time(cli: Cli, broker: str, write_service: WriteService, eventually: Eventually) -> None:
-    with cli.start("deploy", write_service(handler=SLOW)) as first:
-        eventually(lambda: instances() != [])
-        refused = cli("remove", "hello", status=1)
-        assert "another `astraea deploy` or `astraea remove` is under way" in refused.stderr
-        first.communicate(timeout=30)
-    assert first.returncode == 0
+def test_one_deployment_at_a_time(cli: Cli, broker: str, write_service: WriteService) -> None:
+    folder = write_service()
+    with locked(state_folder() / "deploy.lock"):
+        for refused in (cli("deploy", folder, status=1), cli("remove", "hello", status=1)):
+            assert "another `astraea deploy` or `astraea remove` is under way" in refused.stderr
+    assert instances() == []
 
 
 def test_an_instance_that_never_gets_ready_is_given_up_in_time(
-    cli: Cli, broker: str, write_service: WriteService
+    cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
 ) -> None:
-    stuck = "import time\nprint('waiting for the camera')\ntime.sleep(600)\n"
-    failed = cli("deploy", write_service(handler=stuck), "--timeout", "2", status=1)
-    assert "is not ready at http://127.0.0.1:" in failed.stderr
-    assert "waiting for the camera" in failed.stderr
+    failed = cli("deploy", write_service(handler="import time\ntime.sleep(600)\n"), "--timeout", "1", status=1)
+    assert "on node local the instance hello-" in failed.stderr
+    assert "after 1 s" in failed.stderr
+    eventually(lambda: instances() == [])
 
 
 def test_logs_follow_what_instances_print(cli: Cli, broker: str, write_service: WriteService) -> None:
