@@ -1,12 +1,10 @@
 """`astraea serve` as a process: what it answers over real sockets, how it starts, fails and ends."""
 
 import json
-import re
 import signal
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -60,7 +58,7 @@ def test_it_is_alive_while_it_loads_and_ready_after(
 ) -> None:
     folder = write_service(GATED_HANDLER + "    def load(model): predict(model, '')")
     start_server(folder, "--port", free_port)
-    with httpx.Client(base_url=f"http://127.0.0.1:{free_port}", transport=httpx.HTTPTransport(retries=9)) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{free_port}") as client:
         wait_until(lambda: _status(client, "/livez") == 200)
         assert _status(client, "/readyz") == 503
         (folder / "gate").touch()
@@ -129,7 +127,7 @@ def test_it_keeps_a_lease_and_withdraws_it_at_the_end(
     wait_until(lambda: broker.count("PUT") >= 3)
     instance = Instance.model_validate(broker.requests[0][2])
     with server.client() as client:
-        assert str(instance.url) == f"{client.base_url}/".replace("//", "//").rstrip("/") + "/"
+        assert str(instance.url) == f"{client.base_url}/"
     assert (instance.service, instance.node, instance.region) == ("sizes", "edge-a", "hangzhou")
     assert instance.location is not None
     assert instance.load.capacity >= 1
@@ -163,37 +161,13 @@ def test_a_port_in_use_is_told_with_its_number(start_server: StartServer, write_
         assert f"port {port} is in use" in _refusal(start_server, write_service(), "--port", port)
 
 
-def test_an_open_address_needs_insecure(start_server: StartServer, write_service: WriteService) -> None:
-    folder = write_service()
-    assert "not authenticated" in _refusal(start_server, folder, "--host", "0.0.0.0")
-    with start_server(folder, "--host", "0.0.0.0", "--insecure").client() as client:
+def test_told_so_it_listens_to_the_network(start_server: StartServer, write_service: WriteService) -> None:
+    with start_server(write_service(), "--host", "0.0.0.0", "--insecure").client() as client:
         assert client.get("/livez").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (("--lat", "1"), "--lon: .*found none"),
-        (("--lat", "99", "--lon", "0"), "--lat: .*found 99"),
-        (("--node", "a b"), "--node: .*found 'a b'"),
-        (("--instance", "/"), "--instance: "),
-        (("--broker", "localhost:1"), "--broker: .*found 'localhost:1'"),
-        (("--host", "0.0.0.0", "--insecure", "--broker", "http://b"), "0.0.0.0 is no address at which"),
-        (("--host", "192.0.2.1", "--insecure"), "can't listen on 192.0.2.1"),
-    ],
-)
-def test_an_option_that_cannot_be_is_named(
-    start_server: StartServer, write_service: WriteService, options: tuple[str, ...], reason: str
-) -> None:
-    assert re.search(reason, _refusal(start_server, write_service(), *options))
 
 
 def test_a_misspelt_key_of_the_template_is_told(start_server: StartServer, write_service: WriteService) -> None:
     assert "there is no key `modle`" in _refusal(start_server, write_service(modle="x"))
-
-
-def test_a_folder_that_is_not_there_is_told(start_server: StartServer, tmp_path: Path) -> None:
-    assert "there is no astraea.yaml" in _refusal(start_server, tmp_path / "nowhere")
 
 
 def test_a_handler_that_fails_to_load_is_told_with_its_line(
