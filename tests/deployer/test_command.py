@@ -82,3 +82,13 @@ def test_an_error_is_one_line_and_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2
     assert done.stderr.startswith("astraea: there is no astraea.yaml")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    done = astraea("node", "add", "n", "--region", "r", "--at", "1,2")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Not a directory" in done.stderr

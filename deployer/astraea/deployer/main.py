@@ -69,6 +69,8 @@ def _run_verb(verb: Verb, arguments: list[str]) -> None:
             f"`astraea {verb.name}` needs the package {missing!r}, which is not installed",
             f"pip install 'astraea[{verb.extra}]'",
         )
+    except OSError as error:
+        _fail(f"{error.filename or f'`astraea {verb.name}`'}: {error.strerror or error}", None)
     except KeyboardInterrupt:
         sys.exit(130)  # 128 + SIGINT, as shells report it
 
