@@ -1,11 +1,13 @@
 """How a model file becomes something that runs: onnxruntime sessions."""
 
 import logging
+import os
 from pathlib import Path
 
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from .cpus import available_cpus
 from .errors import ModelFileError
 
 _logger = logging.getLogger(__name__)
@@ -29,7 +31,8 @@ def open_session(model: Path, *, threads: int | None = None) -> ort.InferenceSes
 
     Args:
         model: The file.
-        threads: How many CPU threads one inference uses; by default as many as there are cores.
+        threads: How many CPU threads one inference uses; by default as many as there are cores, or as the process may
+            use when it is confined to fewer.
 
     Raises:
         ModelFileError: There is no such file, or onnxruntime cannot load it.
@@ -37,7 +40,7 @@ def open_session(model: Path, *, threads: int | None = None) -> ort.InferenceSes
     if not model.is_file():
         raise ModelFileError(f"there is no model file {model}")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or _default_threads()
     available = ort.get_available_providers()
     try:
         session = ort.InferenceSession(model, options, [name for name in _PROVIDERS if name in available])
@@ -46,3 +49,9 @@ def open_session(model: Path, *, threads: int | None = None) -> ort.InferenceSes
         raise ModelFileError(f"{model} does not load as an ONNX model: {reason}") from error
     _logger.info("%s runs on %s", model.name, session.get_providers()[0])
     return session
+
+
+def _default_threads() -> int:
+    """0 lets onnxruntime take a thread for each physical core; a limit on CPUs makes that too many."""
+    cpus = available_cpus()
+    return cpus if cpus < (os.cpu_count() or 1) else 0
