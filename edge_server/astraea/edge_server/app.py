@@ -5,6 +5,7 @@ endpoint is an ASGI application, and `POST /predict` has nothing for FastAPI to 
 says how its body is decoded.
 """
 
+import contextlib
 import logging
 import secrets
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from .exchange import (
     ClientGoneError,
     Headers,
     on_http_exception,
+    on_request_error,
     on_unexpected,
     problem_response,
     read_body,
@@ -56,7 +58,7 @@ class Api:
         """The instance as it is now, for the broker."""
         return self._instance.model_copy(update={"load": self.metrics.load()})
 
-    def ready_service(self) -> Service:
+    def loaded(self) -> Service:
         """The service.
 
         Raises:
@@ -65,6 +67,16 @@ class Api:
         if self.service is None:
             raise UnavailableError("the model is still being loaded")
         return self.service
+
+    def check_ready(self) -> None:
+        """Whether devices should send their frames here.
+
+        Raises:
+            UnavailableError: Not yet, or not any more.
+        """
+        self.loaded()
+        if self.draining:
+            raise UnavailableError("the instance is about to end")
 
 
 def create_app(api: Api) -> Starlette:
@@ -83,12 +95,7 @@ def create_app(api: Api) -> Starlette:
         )
 
     async def ready(_request: Request) -> Response:
-        if api.draining:
-            return refusal(UnavailableError("the instance is about to end"))
-        try:
-            api.ready_service()
-        except UnavailableError as error:
-            return refusal(error)
+        api.check_ready()
         return JSONResponse({"status": "ready"})
 
     async def metrics(_request: Request) -> Response:
@@ -104,7 +111,11 @@ def create_app(api: Api) -> Starlette:
             Route("/readyz", ready),
             Route("/metrics", metrics),
         ],
-        exception_handlers={HTTPException: on_http_exception, Exception: on_unexpected},
+        exception_handlers={
+            RequestError: on_request_error,
+            HTTPException: on_http_exception,
+            Exception: on_unexpected,
+        },
     )
 
 
@@ -142,7 +153,7 @@ class _Predict:
         await response(scope, receive, send)
 
     async def _answer(self, headers: Headers, receive: Receive) -> tuple[bytes, ServerTiming]:
-        service = self._api.ready_service()
+        service = self._api.loaded()
         service.input.check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
         self._api.pool.check_room()  # before the body is read: the device's uplink is the slowest part of all
         body = await read_body(headers, receive, self._api.limits.body_bytes)
@@ -173,17 +184,12 @@ class _Probe:
 
     def __init__(self, api: Api) -> None:
         self._limit_bytes = api.limits.body_bytes
-        self._instance = api.instance().id.encode()
+        self._headers = [
+            (b"astraea-instance", api.instance().id.encode()),
+            (b"server-timing", ServerTiming().to_header().encode()),  # all of the exchange is the link's
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
+        with contextlib.suppress(ClientGoneError):
             await read_body(dict(scope["headers"]), receive, self._limit_bytes)
-        except ClientGoneError:
-            return
-        except RequestError as error:
-            await refusal(error)(scope, receive, send)
-            return
-        arrived = perf_counter()
-        timing = ServerTiming(total_ms=(perf_counter() - arrived) * 1e3)
-        headers = [(b"astraea-instance", self._instance), (b"server-timing", timing.to_header().encode())]
-        await send_reply(send, HTTPStatus.NO_CONTENT, headers)
+            await send_reply(send, HTTPStatus.NO_CONTENT, self._headers)

@@ -15,9 +15,9 @@ from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
 from astraea.models.cpus import available_cpus
 from astraea.protocol import Instance, Location, ServiceSpec, load_service_spec
 
-from .errors import ListenError, OptionError
+from .errors import OptionError
 from .limits import Limits
-from .listen import is_loopback, listen, url_of
+from .listen import listen, url_of
 from .logs import LogFormat, LogLevel, configure_logging
 from .server import Serving, run
 
@@ -77,15 +77,10 @@ def serve(
     """
     configure_logging(log_format, log_level)
     spec = load_service_spec(folder)
-    if not (insecure or is_loopback(host)):
-        raise ListenError(
-            f"{host} is open to the network, and requests are not authenticated",
-            hint="keep to 127.0.0.1, or add --insecure on a network where you trust everyone",
-        )
     broker_url = _broker(broker)
     workers = workers or available_cpus()
     limits = Limits(workers, _QUEUE_PER_WORKER * workers if queue is None else queue)
-    with listen(host, spec.port if port is None else port) as listener:
+    with listen(host, spec.port if port is None else port, insecure=insecure) as listener:
         described = _instance(
             spec,
             node=node or _label(socket.gethostname()),

@@ -30,6 +30,7 @@ async def read_body(headers: Headers, receive: Receive, limit_bytes: int) -> byt
 
     Raises:
         TooLargeError: It has more than `limit_bytes`.
+        BadInputError: Its announced length is no number.
         ClientGoneError: It breaks off.
     """
     announced = headers.get(b"content-length", b"0")
@@ -84,6 +85,12 @@ def refusal(error: RequestError) -> Response:
     """The reply to a request that can't be answered."""
     headers = {"retry-after": str(_RETRY_AFTER_S)} if isinstance(error, UnavailableError) else None
     return problem_response(error.status, str(error), headers=headers)
+
+
+async def on_request_error(_request: Request, error: Exception) -> Response:
+    """What an endpoint refuses."""
+    assert isinstance(error, RequestError)  # noqa: S101 - registered for these alone
+    return refusal(error)
 
 
 async def on_http_exception(_request: Request, error: Exception) -> Response:

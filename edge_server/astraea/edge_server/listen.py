@@ -8,20 +8,18 @@ import socket
 from .errors import ListenError
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, insecure: bool) -> socket.socket:
     """Take a port, before anything slow is done.
 
     Raises:
-        ListenError: It is in use, or the address is none of this machine's.
+        ListenError: It is in use, or the address is none of this machine's, or others than this machine can reach it
+            and nobody said that they may (`insecure`).
     """
+    if not (insecure or _is_loopback(host)):
+        raise ListenError(
+            f"{host} is open to the network, and requests are not authenticated",
+            hint="keep to 127.0.0.1, or add --insecure on a network where you trust everyone",
+        )
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror as error:
@@ -55,3 +53,10 @@ def url_of(listener: socket.socket, *, registering: bool) -> str:
             f"{host} is no address at which devices reach this node", hint="--advertise http://NAME:PORT tells one"
         )
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
