@@ -1,7 +1,6 @@
 """`make demo`: a service on two edge nodes, and a device whose uplink is throttled, cut and restored."""
 
 import sys
-from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from astraea.device import Frame, OffloadClient, open_camera
 from astraea.models import load_detector
 from astraea.protocol import AstraeaError
 
-from . import report
+from . import animation, report
 from .experiment import GOOD, SlowedDetector, adaptive, edge_only, local_only
 from .fleet import DEVICE_LOCATION, Fleet, FleetError
 from .screen import Screen
@@ -29,7 +28,7 @@ def demo(
         str, typer.Option(help="A camera, a video, a folder of pictures, or the synthetic street.")
     ] = "synthetic:",
     frames: Annotated[int, typer.Option(min=10, max=2000, help="How many frames of it.")] = 80,
-    slowdown: Annotated[float, typer.Option(min=1, max=1000, help="How much slower than the edge the device is.")] = 10,
+    slowdown: Annotated[float, typer.Option(min=1, max=1000, help="How much slower than the edge the device is.")] = 8,
     output: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("demo-report"),
 ) -> None:
     """Answer the same frames adaptively, on the device alone and at the edge alone, and compare."""
@@ -71,20 +70,13 @@ def _run(console: Console, model: str, shots: list[Frame], slowdown: float, outp
         with console.status("the same frames at the edge alone"):
             edge_ms = edge_only(fleet.nearest_url(), shots, uplink)
     summary = {"emulation": emulation} | report.summarise(run, local_ms, edge_ms)
-    report.write(output, summary, run, {"local_only": local_ms, "edge_only": edge_ms})
-    _picture(screen, summary).save_svg(str(output / "terminal.svg"), title="make demo")
+    others = {"local_only": local_ms, "edge_only": edge_ms}
+    report.write(output, summary, run, others)
+    animation.write(output / "demo.webp", run, others)
     console.print(report.table(summary))
     console.print(report.sentence(summary))
     console.print(f"The report: {output / 'index.html'}, and {output / 'report.json'} for programs")
     return summary
-
-
-def _picture(screen: Screen, summary: dict[str, Any]) -> Console:
-    """The end of the run as a terminal shows it, for the README."""
-    recorder = Console(record=True, width=112, file=StringIO(), force_terminal=True)
-    recorder.print(screen.picture())
-    recorder.print(report.table(summary))
-    return recorder
 
 
 if __name__ == "__main__":

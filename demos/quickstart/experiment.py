@@ -18,10 +18,10 @@ from .uplink import Condition, Uplink
 
 GOOD = Condition("good", mbps=20, delay_ms=8)
 SCRIPT = (
-    (0.30, GOOD),
-    (0.20, Condition("throttled", mbps=0.4, delay_ms=8)),
-    (0.20, Condition("cut", mbps=20, delay_ms=8, up=False)),
-    (0.30, Condition("restored", mbps=20, delay_ms=8)),
+    (0.35, GOOD),
+    (0.15, Condition("throttled", mbps=0.4, delay_ms=8)),
+    (0.15, Condition("cut", mbps=20, delay_ms=8, up=False)),
+    (0.35, Condition("restored", mbps=20, delay_ms=8)),
 )
 """What share of the frames meets which link; a 45 kB frame takes 18 ms of a good one, 0.9 s of a throttled one."""
 EDGE_TIMEOUT_S = 1.0

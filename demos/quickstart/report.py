@@ -15,6 +15,8 @@ import jinja2
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.table import Table
 
@@ -67,9 +69,9 @@ def write(
     document = page.render(
         summary=summary,
         strategies=_STRATEGIES,
-        times_plot=_times_plot(run, {"adaptive": [answered.result.actual_ms for answered in run], **others}),
+        times_plot=_times_plot(run, others),
         prediction_plot=_prediction_plot(run),
-        pictures=[_annotated(answered) for answered in _moments(run)],
+        pictures=[_picture(answered) for answered in _moments(run)],
     )
     (folder / "index.html").write_text(document, encoding="utf-8")
 
@@ -116,19 +118,25 @@ def _prediction_error(answered: Answered) -> float:
     return abs(answered.result.predicted_ms - answered.result.actual_ms) / answered.result.actual_ms
 
 
-def _times_plot(run: Sequence[Answered], times: Mapping[str, Sequence[float]]) -> str:
-    figure, axes = plt.subplots(figsize=(10, 4))
+def plot_times(axes: Axes, run: Sequence[Answered], others: Mapping[str, Sequence[float]]) -> None:
+    """Draw each strategy's response time per frame, and what the link was like."""
+    times = {"adaptive": [answered.result.actual_ms for answered in run], **others}
     for index, answered in enumerate(run):
         if shade := _PHASE_SHADES.get(answered.condition.name):
             axes.axvspan(index - 0.5, index + 0.5, color=shade, lw=0)
     for name in reversed(_STRATEGIES):
         axes.plot(times[name], color=_COLOURS[name], label=name.replace("_", " "), lw=2 if name == "adaptive" else 1)
+    axes.set(xlabel="frame", ylabel="response time, ms", yscale="log", xlim=(-0.5, len(run) - 0.5))
     for before, after in pairwise(range(len(run))):
         if run[before].condition != run[after].condition:
             axes.axvline(after - 0.5, color="#656d76", lw=0.5)
             axes.text(after, axes.get_ylim()[1], f" {run[after].condition.name}", va="bottom", color="#656d76")
-    axes.set(xlabel="frame", ylabel="response time, ms", yscale="log", xlim=(-0.5, len(run) - 0.5))
-    axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=len(_STRATEGIES), frameon=False)
+
+
+def _times_plot(run: Sequence[Answered], others: Mapping[str, Sequence[float]]) -> str:
+    figure, axes = plt.subplots(figsize=(10, 4))
+    plot_times(axes, run, others)
     return _svg(figure)
 
 
@@ -144,7 +152,7 @@ def _prediction_plot(run: Sequence[Answered]) -> str:
     return _svg(figure)
 
 
-def _svg(figure: "mpl.figure.Figure") -> str:
+def _svg(figure: Figure) -> str:
     text = StringIO()
     with mpl.rc_context({"svg.fonttype": "none"}):
         figure.savefig(text, format="svg", bbox_inches="tight")
@@ -161,14 +169,20 @@ def _moments(run: Sequence[Answered]) -> list[Answered]:
     return [phase[len(phase) // 2] for phase in phases.values()]
 
 
-def _annotated(answered: Answered) -> dict[str, str]:
-    """A frame with its boxes, in the colour of who answered, as a data address with its caption."""
+def annotate(answered: Answered) -> NDArray[np.uint8]:
+    """A frame (RGB uint8 H x W x 3) with its boxes, in the colour of who answered."""
     image: NDArray[np.uint8] = answered.frame.image.copy()
     colour = _TIER_RGB.get(answered.result.tier or "", (207, 34, 46))
     for found in answered.result.detections or ():
         x1, y1, x2, y2 = (round(edge) for edge in found.box)
         cv2.rectangle(image, (x1, y1), (x2, y2), colour, 2)
-    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return image
+
+
+def _picture(answered: Answered) -> dict[str, str]:
+    """A frame as a data address, with its caption."""
+    image = cv2.cvtColor(annotate(answered), cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])
     found_text = ", ".join(found.text or found.label for found in answered.result.detections or ()) or "nothing"
     who = answered.result.tier or "nobody"
     return {

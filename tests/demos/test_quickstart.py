@@ -10,10 +10,11 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from astraea.device import Frame
 from astraea.protocol import Box, Detection, Result
-from demos.quickstart import report
+from demos.quickstart import animation, report
 from demos.quickstart.experiment import SCRIPT, Answered, SlowedDetector, conditions
 from demos.quickstart.uplink import Condition, Uplink
 
@@ -168,7 +169,10 @@ def test_the_report_counts_what_happened(tmp_path: Path) -> None:
     assert summary["local_only"] == {"mean_ms": 50, "p95_ms": 50}
     assert summary["prediction_error_pct"] == 50
     report.write(tmp_path, summary, run, others)
+    animation.write(tmp_path / "demo.webp", run, others)
     assert json.loads((tmp_path / "report.json").read_text()) == summary
+    with Image.open(tmp_path / "demo.webp") as moving:
+        assert getattr(moving, "n_frames", 1) == len(run)
     page = (tmp_path / "index.html").read_text()
     assert page.count("<svg") == 2
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
