@@ -1,6 +1,7 @@
 """The same frames over the same link, answered three ways: by Astraea, by the device alone, by the edge alone."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from time import perf_counter, sleep
@@ -49,6 +50,12 @@ class Answered(NamedTuple):
     frame: Frame
     condition: Condition
     result: Result
+
+
+def found_in(result: Result) -> str:
+    """What a result found, in words: texts where there are any, else how many of each class."""
+    counts = Counter(found.text or found.label for found in result.detections or ())
+    return ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())
 
 
 def conditions(frames: Sequence[Frame]) -> Iterator[tuple[Frame, Condition]]:

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.table import Table
 
-from .experiment import Answered
+from .experiment import Answered, found_in
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 _STRATEGIES = ("adaptive", "local_only", "edge_only")
@@ -183,9 +183,9 @@ def _picture(answered: Answered) -> dict[str, str]:
     """A frame as a data address, with its caption."""
     image = cv2.cvtColor(annotate(answered), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    found_text = ", ".join(found.text or found.label for found in answered.result.detections or ()) or "nothing"
-    who = answered.result.tier or "nobody"
+    result = answered.result
+    took = f"{result.tier or 'nobody'}, {result.actual_ms:.0f} ms"
     return {
         "address": "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode(),
-        "caption": f"{answered.condition.name}: {who}, {answered.result.actual_ms:.0f} ms, found {found_text}",
+        "caption": f"{answered.condition.name}: {took}, found {found_in(result) or 'nothing'}",
     }

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .experiment import Answered
+from .experiment import Answered, found_in
 
 _ROWS = 14
 _COLOURS = {"device": "yellow", "edge": "green", "cloud": "cyan", None: "red"}
@@ -73,14 +73,13 @@ _COLUMNS = (
 
 def _cells(answered: Answered) -> tuple[Text, ...]:
     result, condition = answered.result, answered.condition
-    found = Text(", ".join(d.text or d.label for d in result.detections or ()))
     return (
         Text(str(result.seq)),
         Text(condition.name, _CONDITION_COLOURS.get(condition.name, "")),
         Text(result.tier or "nobody", _COLOURS[result.tier]),
         Text(f"{result.predicted_ms:.0f}"),
         Text(f"{result.actual_ms:.0f}"),
-        found,
+        Text(found_in(result)),
         Text(result.fallback or result.failure or "", "dim"),
     )
 
