@@ -23,7 +23,9 @@ GOOD = "def predict(model, text: str): return text"
         ("predict = 3", "`predict` is no function"),
         ("def predict(model): ...", "can't be called as `predict(model, input)`"),
         ("def predict(model, x, y): ...", "can't be called as `predict(model, input)`"),
-        ("async def predict(model, x: str): ...", "`predict` is async"),
+        ("def predict_batch(model): ...", "can't be called as `predict_batch(model, inputs)`"),
+        ("def predict_batch(model, texts: str): ...", "`predict_batch` doesn't say what `texts` is"),
+        ("def predict_batch(model, x: list[int]): ...", "takes `x: list[int]`, which nothing here decodes"),
         ("def predict(model, image): ...", "doesn't say what `image` is"),
         ("def predict(model, x: list[int]): ...", "takes `x: list[int]`, which nothing here decodes"),
         ("def predict(model, x: 'Img'): ...", "handler.py: an annotation of `predict` can't be resolved: NameError"),
@@ -133,3 +135,45 @@ def test_stages_are_timed(make_service: MakeService, jpeg: bytes) -> None:
     answer = make_service(SIZE_HANDLER).answer(jpeg)
     assert min(answer.decode_ms, answer.infer_ms, answer.post_ms) > 0
     assert json.loads(answer.body)["height"] == 48
+
+
+def test_several_inputs_are_answered_at_once(make_service: MakeService, write_service: WriteService) -> None:
+    code = "def predict_batch(model, texts: list[str]) -> list[dict]: return [{'n': len(text)} for text in texts]"
+    assert make_service(code).answer(b"four").body == b'{"n":4}'
+    handler = import_handler(write_service(code, "several") / "handler.py")
+    assert handler.predict_batch is not None
+    assert handler.predict_batch(None, ["a", "bc"]) == [{"n": 1}, {"n": 2}]
+    assert (handler.input.name, handler.output) == ("str", dict)
+
+
+def test_a_batch_with_too_few_answers_is_a_failure(make_service: MakeService) -> None:
+    service = make_service("def predict_batch(model, texts: list[str]): return []")
+    with pytest.raises(ValueError, match="0 outputs for 1 inputs"):
+        service.answer(b"x")
+
+
+def test_a_single_input_goes_to_predict_if_there_is_one(make_service: MakeService) -> None:
+    service = make_service(f"{GOOD}\ndef predict_batch(model, texts): raise OSError")
+    assert service.answer(b"x").body == b'{"output":"x"}'
+
+
+def test_async_functions_share_an_event_loop(make_service: MakeService) -> None:
+    service = make_service("""
+        import asyncio
+        async def load(model): return asyncio.get_running_loop()
+        async def predict(loop, text: str) -> bool:
+            await asyncio.sleep(0)
+            return loop is asyncio.get_running_loop()
+    """)
+    assert service.answer(b"x").body == service.answer(b"y").body == b'{"output":true}'
+
+
+def test_an_async_function_that_exits_ends_nothing_else(make_service: MakeService) -> None:
+    service = make_service("""
+        async def predict(model, text: str):
+            if text == "exit": raise SystemExit(3)
+            return text
+    """)
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        service.answer(b"exit")
+    assert service.answer(b"x").body == b'{"output":"x"}'

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from astraea.edge_server import BadInputError, Limits, RequestError, TooLargeError, UnsupportedTypeError
-from astraea.edge_server.inputs import INPUTS, Input, decode_image
+from astraea.edge_server.inputs import INPUTS, Input, decode_image, input_of
 
 LIMITS = Limits(workers=1, queue=1, image_px=10_000)
-BY_NAME = {known.name: known for _, known in INPUTS}
+
+
+class Order(BaseModel):
+    plates: list[str]
+    limit: int = 3
+
+
+BY_NAME = {known.name: known for known in (*(known for _, known in INPUTS), input_of(dict), input_of(Order)) if known}
 
 
 def test_an_image_comes_out_as_rgb(jpeg: bytes) -> None:
@@ -76,11 +84,26 @@ def test_a_dict_is_a_json_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"), [(b"{", "not JSON"), (b"\xff", "not JSON"), (b"[1]", "not list"), (b"[" * 100_000, "not JSON")]
+    ("body", "reason"),
+    [(b"{", "not JSON"), (b"\xff", "not JSON"), (b"[1]", "should be an object"), (b"[" * 100_000, "not JSON")],
 )
 def test_other_json_is_refused(body: bytes, reason: str) -> None:
     with pytest.raises(BadInputError, match=reason):
         BY_NAME["dict"].decode(body, LIMITS)
+
+
+def test_the_values_of_a_dict_are_what_its_annotation_says() -> None:
+    counts = input_of(dict[str, int])
+    assert counts
+    assert counts.decode(b'{"a": 1}', LIMITS) == {"a": 1}
+    with pytest.raises(BadInputError, match="a: Input should be a valid integer"):
+        counts.decode(b'{"a": "x"}', LIMITS)
+
+
+def test_a_pydantic_model_is_validated_and_the_place_of_a_mistake_named() -> None:
+    assert BY_NAME["Order"].decode(b'{"plates": ["A1"]}', LIMITS) == Order(plates=["A1"])
+    with pytest.raises(BadInputError, match=r"plates\.1: Input should be a valid string"):
+        BY_NAME["Order"].decode(b'{"plates": ["A1", 2]}', LIMITS)
 
 
 def test_a_str_is_utf8() -> None:

@@ -1,13 +1,17 @@
-"""A service's `handler.py`: `load(model)` opens the model, `predict(model, input)` answers a request."""
+"""A service's `handler.py`: `load(model)` opens the model, `predict(model, input)` answers a request.
+
+Instead of `predict`, or beside it, `predict_batch(model, inputs)` answers several at once. All may be `async`.
+"""
 
 import contextlib
+import functools
 import importlib.util
 import inspect
 import logging
 import sys
 import traceback
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,8 +19,9 @@ from typing import Any
 
 from astraea.protocol import AstraeaError
 
+from .coroutines import blocking
 from .errors import HandlerError
-from .inputs import INPUTS, Input
+from .inputs import INPUTS, Input, input_of
 
 _logger = logging.getLogger(__name__)
 
@@ -25,7 +30,7 @@ _EXAMPLE = "def predict(model, image: Image): ..."
 
 @dataclass(frozen=True)
 class Handler:
-    """The functions of a handler, and what the annotations of `predict` say."""
+    """The functions of a handler, and what their annotations say."""
 
     path: Path
     predict: Callable[[Any, Any], Any]
@@ -35,26 +40,43 @@ class Handler:
     input: Input
     output: Any
     """The annotation of what `predict` returns; None when there is none."""
+    predict_batch: Callable[[Any, list[Any]], Sequence[Any]] | None = None
+    """Answers several inputs in one call, as many outputs in the same order; None when the script has none.
+
+    Raises a ValueError if what the script returned is anything else."""
 
 
 def import_handler(path: Path) -> Handler:
     """Run a handler's script and find its functions.
 
     Raises:
-        HandlerError: The script raises an exception, has no `predict` that can be called as it must be, or annotates
-            its input as something that no decoder makes.
+        HandlerError: The script raises an exception, has neither a `predict` nor a `predict_batch` that can be called
+            as they must be, or annotates their input as something that no decoder makes.
     """
     with reported(path, "can't be imported"), _importable(path.parent):
         module = _execute(path)
-    predict = getattr(module, "predict", None)
-    if predict is None:
+    load = _function(path, module, "load", "model")
+    predict = _function(path, module, "predict", "model", "input")
+    batch = _function(path, module, "predict_batch", "model", "inputs")
+    many = batch and _counted(batch)
+    if predict is not None:
+        return Handler(path, predict, load, *_annotations(path, predict), many)
+    if many is None:
         raise HandlerError(f"{path} has no function `predict`", hint=f"it answers a request: `{_EXAMPLE}`")
-    _check_function(path, "predict", predict, "model", "input")
-    load = getattr(module, "load", None)
-    if load is not None:
-        _check_function(path, "load", load, "model")
-    input_, output = _annotations(path, predict)
-    return Handler(path, predict, load, input_, output)
+    return Handler(path, lambda model, value: many(model, [value])[0], load, *_annotations(path, many, _one_of), many)
+
+
+def _counted(batch: Callable[[Any, list[Any]], Any]) -> Callable[[Any, list[Any]], Sequence[Any]]:
+    """A `predict_batch` that is sure to return as many outputs as it was given inputs."""
+
+    @functools.wraps(batch)
+    def call(model: Any, inputs: list[Any]) -> Sequence[Any]:
+        outputs = list(batch(model, inputs))
+        if len(outputs) != len(inputs):
+            raise ValueError(f"`predict_batch` returned {len(outputs)} outputs for {len(inputs)} inputs")
+        return outputs
+
+    return call
 
 
 def load_model(handler: Handler, model: Path | None) -> Any:
@@ -105,40 +127,59 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-def _check_function(path: Path, name: str, function: Any, *parameters: str) -> None:
+def _function(path: Path, module: ModuleType, name: str, *parameters: str) -> Callable[..., Any] | None:
+    """A function of the script that can be called with these, whether it is a coroutine function or not."""
+    function = getattr(module, name, None)
+    if function is None:
+        return None
     wanted = f"{name}({', '.join(parameters)})"
     if not callable(function):
         raise HandlerError(f"{path}: `{name}` is no function", hint=f"it must be callable as `{wanted}`")
-    if inspect.iscoroutinefunction(function):
-        raise HandlerError(f"{path}: `{name}` is async", hint="write `def`: it runs in a thread of its own")
     try:
         inspect.signature(function).bind(*parameters)
     except TypeError as error:
         raise HandlerError(f"{path}: `{name}` can't be called as `{wanted}`: {error}") from None
+    return blocking(function) if inspect.iscoroutinefunction(function) else function
 
 
-def _annotations(path: Path, predict: Callable[..., Any]) -> tuple[Input, Any]:
-    with reported(path, "an annotation of `predict` can't be resolved"):
-        hints = typing.get_type_hints(predict, include_extras=True)
-    parameter = list(inspect.signature(predict).parameters)[1]
-    annotation = hints.get(parameter)
+def _annotations(
+    path: Path, function: Callable[..., Any], of: Callable[[Any], Any] = lambda annotation: annotation
+) -> tuple[Input, Any]:
+    """What a function's annotations of its second parameter and of its result stand for.
+
+    Args:
+        path: The script.
+        function: One of its.
+        of: From an annotation to that of a single input or output.
+    """
+    name = function.__name__
+    with reported(path, f"an annotation of `{name}` can't be resolved"):
+        hints = typing.get_type_hints(function, include_extras=True)
+    parameter = list(inspect.signature(function).parameters)[1]
+    annotation = of(hints.get(parameter))
     if annotation is None:
         raise HandlerError(
-            f"{path}: `predict` doesn't say what `{parameter}` is",
+            f"{path}: `{name}` doesn't say what `{parameter}` is",
             hint=f"annotate it, as in `{_EXAMPLE}`; the choice is {_choice()}",
         )
-    origin = typing.get_origin(annotation)
-    for known, input_ in INPUTS:
-        if annotation == known or (known is dict and origin is dict):
-            return input_, hints.get("return")
-    raise HandlerError(
-        f"{path}: `predict` takes `{parameter}: {inspect.formatannotation(annotation)}`, which nothing here decodes",
-        hint=f"the choice is {_choice()}",
-    )
+    input_ = input_of(annotation)
+    if input_ is None:
+        shown = inspect.formatannotation(hints[parameter])
+        raise HandlerError(
+            f"{path}: `{name}` takes `{parameter}: {shown}`, which nothing here decodes",
+            hint=f"the choice is {_choice()}",
+        )
+    return input_, of(hints.get("return"))
+
+
+def _one_of(annotation: Any) -> Any:
+    """X of `list[X]`; what isn't a list of something says nothing of it."""
+    arguments = typing.get_args(annotation)
+    return arguments[0] if typing.get_origin(annotation) in {list, Sequence} and arguments else None
 
 
 def _choice() -> str:
-    return ", ".join(input_.name for _, input_ in INPUTS)
+    return ", ".join([*(input_.name for _, input_ in INPUTS), "dict", "a pydantic model"])
 
 
 def _where(path: Path, error: BaseException) -> str:

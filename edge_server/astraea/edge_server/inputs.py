@@ -1,21 +1,24 @@
 """What a handler's `predict` takes, and how the body of a request becomes it."""
 
-import json
+import inspect
+import typing
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from .errors import BadInputError, TooLargeError, UnsupportedTypeError
 from .imageheader import read_image_header
 from .limits import Limits
+from .tensors import Tensor, decode_tensor
 
 Image = Annotated[NDArray[np.uint8], "astraea.edge_server.Image"]
 """For a handler's annotation: an RGB image, uint8 H x W x 3, turned upright if its EXIF data says how it was held."""
 
-_MAX_MEDIA_TYPE_CHARS = 80  # of an unsupported one that is repeated in the answer
+_MAX_SHOWN_CHARS = 80  # of what is wrong in a request and repeated in the answer
 # What clients send when nobody told them a type: curl's --data-binary says the second.
 _UNSPECIFIC = ("application/octet-stream", "application/x-www-form-urlencoded")
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
@@ -30,6 +33,8 @@ class Input(NamedTuple):
     """The `Content-Type`s that are taken, besides none and those that say nothing; empty for all."""
     decode: Callable[[bytes, Limits], Any]
     """From a body to the input; raises a RequestError that says what is wrong with it."""
+    json_type: Any = None
+    """The annotation, if the body is JSON that pydantic validates by it."""
 
     def check_media_type(self, content_type: str) -> None:
         """Whether a body that says it is of this type is worth reading.
@@ -40,7 +45,7 @@ class Input(NamedTuple):
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type and self.media_types and media_type not in self.media_types + _UNSPECIFIC:
             raise UnsupportedTypeError(
-                f"this service takes {_either(self.media_types)}, not {media_type[:_MAX_MEDIA_TYPE_CHARS]!r}"
+                f"this service takes {_either(self.media_types)}, not {media_type[:_MAX_SHOWN_CHARS]!r}"
             )
 
 
@@ -85,16 +90,6 @@ def _decode_text(body: bytes, _limits: Limits) -> str:
         raise BadInputError(f"the text is not UTF-8: byte {error.start}: {error.reason}") from None
 
 
-def _decode_object(body: bytes, _limits: Limits) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(f"the body is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise BadInputError(f"the body must be a JSON object, not {type(document).__name__}")
-    return document
-
-
 def _pass_bytes(body: bytes, _limits: Limits) -> bytes:
     return body
 
@@ -103,10 +98,41 @@ def _either(words: tuple[str, ...]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-INPUTS: tuple[tuple[Any, Input], ...] = (
+INPUTS = (
     (Image, Input("Image", _IMAGE_TYPES, decode_image)),
+    (Tensor, Input("Tensor", ("application/json",), decode_tensor)),
     (bytes, Input("bytes", (), _pass_bytes)),
-    (dict, Input("dict", ("application/json",), _decode_object)),
     (str, Input("str", ("text/plain",), _decode_text)),
 )
-"""Each annotation of `predict`'s second parameter, and what it stands for."""
+"""The annotations of `predict`'s second parameter that stand for themselves; the others are JSON."""
+
+
+def input_of(annotation: Any) -> Input | None:
+    """What an annotation of `predict`'s second parameter stands for; None if nothing here decodes it."""
+    for known, input_ in INPUTS:
+        if annotation == known:
+            return input_
+    is_dict = annotation is dict or typing.get_origin(annotation) is dict
+    is_model = inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+    return _json_input(annotation, "dict" if is_dict else annotation.__name__) if is_dict or is_model else None
+
+
+def _json_input(annotation: Any, name: str) -> Input:
+    adapter = TypeAdapter[Any](annotation)
+
+    def decode(body: bytes, _limits: Limits) -> Any:
+        try:
+            return adapter.validate_json(body)  # refuses what is nested deeper than 200 levels
+        except ValidationError as error:
+            raise BadInputError(explain(error)) from None
+
+    return Input(name, ("application/json",), decode, annotation)
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing that is wrong with a JSON body, and where."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first['msg']}"
+    at = ".".join(map(str, first["loc"]))[:_MAX_SHOWN_CHARS]
+    return f"the JSON body is not as it must be: {at + ': ' if at else ''}{first['msg']}"
