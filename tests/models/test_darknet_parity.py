@@ -208,7 +208,7 @@ class Sides:
 
     def ours(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Corners as fractions of the input, batch x N x 4, and scores, batch x N x classes."""
-        boxes, scores = self.detector._session.run(["boxes", "scores"], {"images": images})
+        boxes, scores = self.detector.session.run(["boxes", "scores"], {"images": images})
         return boxes / np.array([self.network.input.width, self.network.input.height] * 2, np.float32), scores
 
     def opencvs(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

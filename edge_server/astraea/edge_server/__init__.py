@@ -5,15 +5,19 @@ from .errors import (
     EdgeServerError,
     HandlerError,
     ListenError,
+    MissingExtraError,
     ModelFormatError,
+    ModelLoadError,
     OptionError,
     RequestError,
     TooLargeError,
     UnavailableError,
     UnsupportedTypeError,
+    UntrustedModelError,
 )
 from .inputs import Image
 from .limits import Limits
+from .runtimes import Model, TensorSpec, open_model
 from .service import Answer, Service, open_service
 
 __all__ = [
@@ -24,12 +28,18 @@ __all__ = [
     "Image",
     "Limits",
     "ListenError",
+    "MissingExtraError",
+    "Model",
     "ModelFormatError",
+    "ModelLoadError",
     "OptionError",
     "RequestError",
     "Service",
+    "TensorSpec",
     "TooLargeError",
     "UnavailableError",
     "UnsupportedTypeError",
+    "UntrustedModelError",
+    "open_model",
     "open_service",
 ]

@@ -3,6 +3,9 @@
 EdgeServerError
 ├── HandlerError           handler.py doesn't import, lacks a function, or fails to load its model
 ├── ModelFormatError       a model that nothing here can run, and no `load` that says how
+├── ModelLoadError         a model that the framework it is for doesn't take
+│   └── UntrustedModelError  one that names code which is none of its framework's
+├── MissingExtraError      a model for a framework that isn't installed
 ├── OptionError            a value on the command line that can't be
 ├── ListenError            an address that can't be listened on, or may not be without authentication
 └── RequestError           a request that gets a problem document for its answer; knows its status
@@ -28,6 +31,18 @@ class HandlerError(EdgeServerError):
 
 class ModelFormatError(EdgeServerError):
     """The content of a model file is of no kind that is run without a `load` of the handler's own."""
+
+
+class ModelLoadError(EdgeServerError):
+    """A model file's own framework doesn't take it: it is damaged, incomplete, or of another version."""
+
+
+class UntrustedModelError(ModelLoadError):
+    """Loading the file would call code that isn't its framework's; nothing of it was executed."""
+
+
+class MissingExtraError(EdgeServerError):
+    """The framework that a model is for isn't installed; the hint has the command that installs it."""
 
 
 class OptionError(EdgeServerError):

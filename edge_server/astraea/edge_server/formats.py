@@ -1,9 +1,13 @@
 """What a model file is, found from its content: nothing is executed, unpickled or unpacked."""
 
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
+
+from astraea.models.zoo import ONNX_FILE
 
 from .errors import ModelFormatError
 
@@ -15,18 +19,49 @@ _MAX_FIELDS = 10_000  # at the top level: a model's functions and metadata are c
 _VARINT, _LENGTH_DELIMITED = 0, 2
 _FIXED_BYTES = {1: 8, 5: 4}
 _PICKLE_PROTOCOLS = tuple(b"\x80" + bytes([version]) for version in range(2, 6))
+# https://github.com/pytorch/pytorch/blob/main/torch/serialization.py, MAGIC_NUMBER: a pickled number before all else
+_TORCH_BEFORE_1_6 = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+_MAX_PICKLE_BYTES = 16 * 2**20  # of a PyTorch archive's, which has no numbers in it; those of networks are below 1 MiB
+
+
+class Format(StrEnum):
+    """What a model can be; the value fits "this is ..."."""
+
+    ONNX = "an ONNX model"
+    DARKNET = "a Darknet configuration"
+    DARKNET_WEIGHTS = "a Darknet network's weights"
+    ZOO_DETECTOR = "a detector of the zoo"
+    TORCH_SCRIPT = "a TorchScript model"
+    TORCH_EXPORT = "a torch.export program"
+    TORCH_CHECKPOINT = "a PyTorch checkpoint, which has weights but no network"
+    ULTRALYTICS = "an ultralytics checkpoint"
+    KERAS = "a Keras model"
+    HDF5 = "an HDF5 file (an old Keras model)"
+    SAVED_MODEL = "a TensorFlow SavedModel"
+    TFLITE = "a TensorFlow Lite model"
+    PICKLE = "a Python pickle (scikit-learn, joblib)"
+    COMPRESSED = "a compressed file (joblib)"
+    SKOPS = "a skops file"
+    FOLDER = "a folder with no model that is known"
+    EMPTY = "an empty file"
+    ZIP = "a zip archive with no model that is known"
+    DAMAGED_ZIP = "a damaged zip archive"
+    UNKNOWN = "of no known format, or incomplete"
+
+
 _MAGICS = (
-    (0, _PICKLE_PROTOCOLS, "a Python pickle (scikit-learn, joblib or an old PyTorch checkpoint)"),
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file (an old Keras model)"),
-    (4, b"TFL3", "a TensorFlow Lite model"),
-    (0, (b"[net]", b"[network]"), "a Darknet configuration"),
+    (0, _TORCH_BEFORE_1_6, Format.TORCH_CHECKPOINT),
+    (0, _PICKLE_PROTOCOLS, Format.PICKLE),
+    (0, (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"BZh", b"\xfd7zXZ"), Format.COMPRESSED),
+    (0, b"\x89HDF\r\n\x1a\n", Format.HDF5),
+    (4, b"TFL3", Format.TFLITE),
+    (0, (b"[net]", b"[network]"), Format.DARKNET),
+    (0, (b"\0\0\0\0\1\0\0\0", b"\0\0\0\0\2\0\0\0"), Format.DARKNET_WEIGHTS),  # version 0.1 or 0.2
 )  # where, what, and what it means
 
-ONNX = "an ONNX model"
 
-
-def model_format(path: Path) -> str:
-    """What a model file or folder is, in words that fit "this is ...".
+def model_format(path: Path) -> Format:
+    """What a model file or folder is.
 
     Raises:
         ModelFormatError: It can't be read.
@@ -40,48 +75,57 @@ def model_format(path: Path) -> str:
         raise ModelFormatError(f"the model {path} can't be read: {error.strerror or error}") from None
 
 
-def require_onnx(path: Path) -> None:
-    """Check that a handler without `load` can do with this model.
-
-    Raises:
-        ModelFormatError: It is something else; the message says what.
-    """
-    found = model_format(path)
-    if found != ONNX:
-        raise ModelFormatError(
-            f"the model {path} is {found}, and the handler has no `load` that says how to open it",
-            hint="without `load`, ONNX models are run; Darknet networks as zoo models, `astraea models list`",
-        )
-
-
-def _folder_format(path: Path) -> str:
+def _folder_format(path: Path) -> Format:
     if (path / "saved_model.pb").is_file():
-        return "a TensorFlow SavedModel"
-    return "a folder"
+        return Format.SAVED_MODEL
+    if (path / ONNX_FILE).is_file():
+        return Format.ZOO_DETECTOR
+    return Format.FOLDER
 
 
-def _file_format(file: BinaryIO) -> str:
+def _file_format(file: BinaryIO) -> Format:
     head = file.read(_HEAD_BYTES)
     if not head:
-        return "an empty file"
+        return Format.EMPTY
     if head.startswith(b"PK\x03\x04"):
         return _zip_format(file)
-    for offset, magic, name in _MAGICS:
+    for offset, magic, found in _MAGICS:
         if head.startswith(magic, offset):
-            return name
-    return ONNX if _is_onnx(file) else "of no known format, or incomplete"
+            return found
+    return Format.ONNX if _is_onnx(file) else Format.UNKNOWN
 
 
-def _zip_format(file: BinaryIO) -> str:
+def _zip_format(file: BinaryIO) -> Format:
     try:
-        names = zipfile.ZipFile(file).namelist()
-    except zipfile.BadZipFile:
-        return "a damaged zip archive"
-    if "metadata.json" in names and "config.json" in names:
-        return "a Keras model"
-    if any(name.endswith(("/data.pkl", "/archive_format")) for name in names):
-        return "a PyTorch model"
-    return "a zip archive"
+        with zipfile.ZipFile(file) as archive:
+            return _archive_format(archive)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error):  # the second: a compression unknown
+        return Format.DAMAGED_ZIP
+
+
+def _archive_format(archive: zipfile.ZipFile) -> Format:
+    # PyTorch's archives have one folder at their top, of any name.
+    names = {name.partition("/")[2]: name for name in archive.namelist() if "/" in name} | {
+        name: name for name in archive.namelist() if "/" not in name
+    }
+    if {"metadata.json", "config.json"} <= names.keys():
+        return Format.KERAS
+    if "schema.json" in names:
+        return Format.SKOPS
+    if not names.keys().isdisjoint({"archive_format", "serialized_exported_program.json"}):  # the second: before 2.8
+        return Format.TORCH_EXPORT
+    if "data.pkl" in names:
+        return _torch_format(archive, names)
+    return Format.ZIP
+
+
+def _torch_format(archive: zipfile.ZipFile, names: Mapping[str, str]) -> Format:
+    if "constants.pkl" in names:
+        return Format.TORCH_SCRIPT
+    with archive.open(names["data.pkl"]) as pickle:
+        # How the pickles that torch.save writes name a global: opcode c, module, newline, name.
+        found = b"cultralytics." in pickle.read(_MAX_PICKLE_BYTES)
+    return Format.ULTRALYTICS if found else Format.TORCH_CHECKPOINT
 
 
 def _is_onnx(file: BinaryIO) -> bool:

@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 
 from astraea.models import pull
-from astraea.models.runtime import open_session
 from astraea.protocol import ServiceSpec
 
 from .errors import HandlerError
-from .formats import require_onnx
 from .handler import Handler, import_handler, load_model, reported
 from .inputs import decode_image
 from .limits import Limits
 from .outputs import encode_output
+from .runtimes import Model, open_model
 
 _WARM_UP_SIZE_PX = (640, 480)
 
@@ -35,8 +34,10 @@ class Answer(NamedTuple):
 class Service:
     """A handler with its model loaded."""
 
-    def __init__(self, handler: Handler, model: Any, limits: Limits) -> None:
+    def __init__(self, handler: Handler, model: Any, limits: Limits, opened: Model | None = None) -> None:
         self.input = handler.input
+        self.opened = opened
+        """The model as a runtime has opened it, with its tensors; None if there is none, or `load` did it."""
         self.limits = limits
         self._handler = handler
         self._model = model
@@ -80,7 +81,8 @@ def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
 
     Raises:
         HandlerError: The handler can't be used.
-        ModelFormatError: The model can't be opened without a `load` of the handler's own.
+        ModelFormatError, ModelLoadError, MissingExtraError: The model can't be opened without a `load` of the handler's
+            own.
         ModelError: The model can't be had, or isn't what it seems.
     """
     if spec.handler is None:
@@ -91,18 +93,14 @@ def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
     path = _locate(folder, spec.model)
     if handler.load is not None:
         return Service(handler, load_model(handler, path), limits)
-    return Service(handler, path and _open_onnx(path), limits)
+    opened = open_model(path) if path else None
+    return Service(handler, opened and opened.native, limits, opened)
 
 
 def _locate(folder: Path, model: str | None) -> Path | None:
     if model is None:
         return None
     return pull(model) if model.startswith("zoo:") else folder.resolve() / model
-
-
-def _open_onnx(path: Path) -> Any:
-    require_onnx(path)
-    return open_session(path)
 
 
 def _noise() -> bytes:

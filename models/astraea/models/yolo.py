@@ -34,22 +34,23 @@ class YoloDetector:
     def __init__(self, model: Path, *, confidence: float = 0.25, iou: float = 0.45, threads: int | None = None) -> None:
         self._confidence = confidence
         self._iou = iou
-        self._session = open_session(model, threads=threads)
+        self.session = open_session(model, threads=threads)
+        """The network itself, for those who want its tensors."""
         try:
-            metadata = YoloMetadata.read(self._session.get_modelmeta().custom_metadata_map)
-            self._head = find_head(self._session, metadata)
-            self._height, self._width = find_input_size(self._session, metadata)
+            metadata = YoloMetadata.read(self.session.get_modelmeta().custom_metadata_map)
+            self._head = find_head(self.session, metadata)
+            self._height, self._width = find_input_size(self.session, metadata)
         except ModelFileError as error:
             raise ModelFileError(f"{model} is no YOLO detector: {error}") from error
         self._names = metadata.names
         self._place = PLACEMENTS[metadata.astraea_fit]
-        self._input = self._session.get_inputs()[0].name
+        self._input = self.session.get_inputs()[0].name
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find things in an image (RGB uint8 H x W x 3): best first, boxes within the image."""
         height, width = image.shape[:2]
         placement = self._place(width, height, self._width, self._height)
-        outputs = self._session.run(None, {self._input: placement.apply(image)})
+        outputs = self.session.run(None, {self._input: placement.apply(image)})
         boxes, scores, classes = self._select(self._head.decode(outputs))
         boxes = np.clip(placement.to_image(boxes), 0, np.array([width, height] * 2, np.float32))
         return [
