@@ -7,7 +7,8 @@ import httpx
 import numpy as np
 import pytest
 
-from astraea.edge_server.app import Api, create_app
+from astraea.edge_server.api import Api
+from astraea.edge_server.app import create_app
 from astraea.edge_server.pool import WorkerPool
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Instance, Problem, ServerTiming
 from tests.edge_server.conftest import LIMITS, SIZE_HANDLER, MakeService, encode, settle

@@ -19,6 +19,7 @@ from .inputs import Image
 from .limits import Limits
 from .runtimes import Model, TensorSpec, open_model
 from .service import Answer, Service, open_service
+from .tensors import Tensor
 
 __all__ = [
     "Answer",
@@ -35,6 +36,7 @@ __all__ = [
     "OptionError",
     "RequestError",
     "Service",
+    "Tensor",
     "TensorSpec",
     "TooLargeError",
     "UnavailableError",

@@ -6,10 +6,7 @@ says how its body is decoded.
 """
 
 import contextlib
-import logging
-import secrets
 from http import HTTPStatus
-from time import perf_counter
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -19,64 +16,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from astraea.protocol import Instance, ServerTiming
+from astraea.protocol import ServerTiming
 
-from .errors import RequestError, UnavailableError
+from .answering import Answering
+from .api import Api
+from .errors import RequestError
 from .exchange import (
     ClientGoneError,
     Headers,
     on_http_exception,
     on_request_error,
     on_unexpected,
-    problem_response,
     read_body,
-    refusal,
     send_reply,
 )
-from .limits import Limits
-from .metrics import Metrics
-from .pool import WorkerPool
-from .service import Service
-
-_logger = logging.getLogger(__name__)
-
-
-class Api:
-    """What the endpoints share: who answers, with what, and whether it is ready to."""
-
-    def __init__(self, instance: Instance, limits: Limits, pool: WorkerPool) -> None:
-        self.limits = limits
-        self.pool = pool
-        self.metrics = Metrics(pool, instance)
-        self.service: Service | None = None
-        """None until it is loaded and warm."""
-        self.draining = False
-        """Set when the instance is about to end: no more are wanted, though what comes is still answered."""
-        self._instance = instance
-
-    def instance(self) -> Instance:
-        """The instance as it is now, for the broker."""
-        return self._instance.model_copy(update={"load": self.metrics.load()})
-
-    def loaded(self) -> Service:
-        """The service.
-
-        Raises:
-            UnavailableError: It is still being loaded.
-        """
-        if self.service is None:
-            raise UnavailableError("the model is still being loaded")
-        return self.service
-
-    def check_ready(self) -> None:
-        """Whether devices should send their frames here.
-
-        Raises:
-            UnavailableError: Not yet, or not any more.
-        """
-        self.loaded()
-        if self.draining:
-            raise UnavailableError("the instance is about to end")
+from .service import Form, Service
 
 
 def create_app(api: Api) -> Starlette:
@@ -104,7 +58,7 @@ def create_app(api: Api) -> Starlette:
     return Starlette(
         routes=[
             # Objects, not functions: Starlette hands them the bare ASGI exchange.
-            Route("/predict", _Predict(api), methods=["POST"]),
+            Route("/predict", Answering(api, _native_form), methods=["POST"]),
             Route("/probe", _Probe(api), methods=["POST"]),
             Route("/", describe),
             Route("/livez", _alive),
@@ -123,60 +77,9 @@ async def _alive(_request: Request) -> Response:
     return JSONResponse({"status": "alive"})
 
 
-class _Predict:
-    """`POST /predict`: the body in, one visit to a worker's thread, the answer out."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        instance = api.instance()
-        self._headers = [
-            (b"content-type", b"application/json"),
-            (b"astraea-instance", instance.id.encode()),
-            (b"astraea-revision", instance.revision.encode()),
-        ]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body, timing = await self._answer(dict(scope["headers"]), receive)
-        except ClientGoneError:
-            return
-        except RequestError as error:
-            response = refusal(error)
-        except Exception as error:  # noqa: BLE001 - the handler is anybody's code
-            response = _failure(error)
-        else:
-            self._api.metrics.answered(timing)
-            headers = [*self._headers, (b"server-timing", timing.to_header().encode())]
-            await send_reply(send, HTTPStatus.OK, headers, body)
-            return
-        self._api.metrics.refused(response.status_code)
-        await response(scope, receive, send)
-
-    async def _answer(self, headers: Headers, receive: Receive) -> tuple[bytes, ServerTiming]:
-        service = self._api.loaded()
-        service.input.check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
-        self._api.pool.check_room()  # before the body is read: the device's uplink is the slowest part of all
-        body = await read_body(headers, receive, self._api.limits.body_bytes)
-        arrived = perf_counter()
-        answer = await self._api.pool.run(lambda: service.answer(body))
-        return answer.body, ServerTiming(
-            decode_ms=answer.decode_ms,
-            queue_ms=(answer.began_s - arrived) * 1e3,
-            infer_ms=answer.infer_ms,
-            post_ms=answer.post_ms,
-            total_ms=(perf_counter() - arrived) * 1e3,
-        )
-
-
-def _failure(error: Exception) -> Response:
-    """The reply when the handler raised an exception: its id leads to the traceback, which only the log has."""
-    identity = secrets.token_hex(8)
-    _logger.error("request %s: the handler failed", identity, exc_info=error)
-    return problem_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "the handler failed; the server's log has the reason under this instance",
-        instance=identity,
-    )
+def _native_form(service: Service, headers: Headers) -> Form:
+    service.input.check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
+    return service.form
 
 
 class _Probe:

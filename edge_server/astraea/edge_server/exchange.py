@@ -3,7 +3,7 @@
 The hot path stays below Starlette's Request and Response, which cost as much as all of our own work on a request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -81,10 +81,10 @@ def problem_response(
     return Response(problem.model_dump_json(exclude_none=True), status, headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
-def refusal(error: RequestError) -> Response:
-    """The reply to a request that can't be answered."""
+def refusal(error: RequestError, document: Callable[..., Response] = problem_response) -> Response:
+    """The reply to a request that can't be answered; `document` is called as `problem_response` is."""
     headers = {"retry-after": str(_RETRY_AFTER_S)} if isinstance(error, UnavailableError) else None
-    return problem_response(error.status, str(error), headers=headers)
+    return document(error.status, str(error), headers=headers)
 
 
 async def on_request_error(_request: Request, error: Exception) -> Response:

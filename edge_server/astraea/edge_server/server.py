@@ -14,7 +14,8 @@ import uvloop
 
 from astraea.protocol import Instance, ServiceSpec
 
-from .app import Api, create_app
+from .api import Api
+from .app import create_app
 from .lease import leased
 from .limits import Limits
 from .pool import WorkerPool

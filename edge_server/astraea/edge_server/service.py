@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from astraea.models import pull
 from astraea.protocol import ServiceSpec
 
 from .errors import HandlerError
+from .exchange import RawHeaders
 from .handler import Handler, import_handler, load_model, reported
 from .inputs import decode_image
 from .limits import Limits
@@ -20,15 +21,45 @@ from .runtimes import Model, open_model
 _WARM_UP_SIZE_PX = (640, 480)
 
 
+class Form(Protocol):
+    """How the bodies of a request and its reply are written; one may serve a single request, and remember it."""
+
+    headers: RawHeaders
+    """The reply's, such as its content type; read after `encode`."""
+
+    def decode(self, body: bytes) -> Any:
+        """What `predict` takes, from the request's body; raises a RequestError that says what is wrong with it."""
+
+    def encode(self, output: Any) -> bytes:
+        """The reply's body, from what `predict` returned; raises a ValueError if it can't be written."""
+
+
 class Answer(NamedTuple):
-    """The body of a reply, JSON, and how long each stage of it took."""
+    """The body of a reply, and how long each stage of it took."""
 
     body: bytes
+    headers: RawHeaders
+    """What the form of the reply says of it."""
     began_s: float
     """When the work on it began, by `time.perf_counter`."""
     decode_ms: float
     infer_ms: float
     post_ms: float
+
+
+class _Native:
+    """A body is what the handler's annotation says, a reply is JSON."""
+
+    def __init__(self, handler: Handler, limits: Limits) -> None:
+        self.headers: RawHeaders = [(b"content-type", b"application/json")]
+        self._handler = handler
+        self._limits = limits
+
+    def decode(self, body: bytes) -> Any:
+        return self._handler.input.decode(body, self._limits)
+
+    def encode(self, output: Any) -> bytes:
+        return encode_output(output, self._handler.output)
 
 
 class Service:
@@ -39,24 +70,33 @@ class Service:
         self.opened = opened
         """The model as a runtime has opened it, with its tensors; None if there is none, or `load` did it."""
         self.limits = limits
+        self.form: Form = _Native(handler, limits)
+        """That of `POST /predict`."""
         self._handler = handler
         self._model = model
 
-    def answer(self, body: bytes) -> Answer:
+    def answer(self, body: bytes, form: Form | None = None) -> Answer:
         """Decode, infer and encode the answer; several threads may do so at once.
+
+        Args:
+            body: The request's.
+            form: How it is written, and the answer is to be; that of `POST /predict` without.
 
         Raises:
             RequestError: The body isn't what the handler takes.
             Exception: Whatever the handler raised, or ValueError for an answer that JSON can't say.
         """
+        form = form or self.form
         began = perf_counter()
-        value = self.input.decode(body, self.limits)
+        value = form.decode(body)
         decoded = perf_counter()
         output = self._handler.predict(self._model, value)
         inferred = perf_counter()
-        content = encode_output(output, self._handler.output)
+        content = form.encode(output)
         done = perf_counter()
-        return Answer(content, began, (decoded - began) * 1e3, (inferred - decoded) * 1e3, (done - inferred) * 1e3)
+        return Answer(
+            content, form.headers, began, (decoded - began) * 1e3, (inferred - decoded) * 1e3, (done - inferred) * 1e3
+        )
 
     def warm_up(self) -> None:
         """Answer once: the first time is slow, and shows whether handler and model fit together.
