@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +23,10 @@ import numpy as np
 import pytest
 
 from astraea.edge_server import Limits, Service, open_service
-from astraea.protocol import load_service_spec
+from astraea.edge_server.api import Api
+from astraea.edge_server.app import create_app
+from astraea.edge_server.pool import WorkerPool
+from astraea.protocol import Instance, load_service_spec
 
 WriteService = Callable[..., Path]
 StartServer = Callable[..., "Server"]
@@ -96,6 +99,25 @@ def make_service(write_service: WriteService) -> MakeService:
     return make
 
 
+INSTANCE = Instance.model_validate(
+    {"id": "here-1", "service": "sizes", "revision": "1.2.3-a", "url": "http://127.0.0.1:1", "node": "here"}
+)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    pool = WorkerPool(LIMITS.workers, LIMITS.queue)
+    yield Api(INSTANCE, LIMITS, pool)
+    pool.close()
+
+
+@pytest.fixture
+async def client(api: Api) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(api), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        yield client
+
+
 @dataclass
 class Server:
     """An `astraea serve` process."""
@@ -121,7 +143,7 @@ class Server:
 
 
 @contextmanager
-def _started(log_file: Path, *arguments: object) -> Iterator[Server]:
+def started(log_file: Path, *arguments: object) -> Iterator[Server]:
     command = [sys.executable, "-m", "astraea.deployer", "serve", *map(str, arguments)]
     environment = {key: value for key, value in os.environ.items() if key != "ASTRAEA_BROKER"}
     with log_file.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
@@ -139,7 +161,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         def start(*arguments: object) -> Server:
             port = () if "--port" in arguments else ("--port", 0)
             number = len(list(tmp_path.glob("*.log")))
-            return stack.enter_context(_started(tmp_path / f"server-{number}.log", *arguments, *port))
+            return stack.enter_context(started(tmp_path / f"server-{number}.log", *arguments, *port))
 
         yield start
 

@@ -8,28 +8,8 @@ import numpy as np
 import pytest
 
 from astraea.edge_server.api import Api
-from astraea.edge_server.app import create_app
-from astraea.edge_server.pool import WorkerPool
-from astraea.protocol import PROBLEM_MEDIA_TYPE, Instance, Problem, ServerTiming
-from tests.edge_server.conftest import LIMITS, SIZE_HANDLER, MakeService, encode, settle
-
-INSTANCE = Instance.model_validate(
-    {"id": "here-1", "service": "sizes", "revision": "1.2.3-a", "url": "http://127.0.0.1:1", "node": "here"}
-)
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    pool = WorkerPool(LIMITS.workers, LIMITS.queue)
-    yield Api(INSTANCE, LIMITS, pool)
-    pool.close()
-
-
-@pytest.fixture
-async def client(api: Api) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(api), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-        yield client
+from astraea.protocol import PROBLEM_MEDIA_TYPE, Problem, ServerTiming
+from tests.edge_server.conftest import SIZE_HANDLER, MakeService, encode, settle
 
 
 def problem(response: httpx.Response, status: int) -> Problem:

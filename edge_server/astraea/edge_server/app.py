@@ -30,6 +30,7 @@ from .exchange import (
     read_body,
     send_reply,
 )
+from .oip.routes import open_inference_app
 from .service import Form, Service
 
 
@@ -64,6 +65,7 @@ def create_app(api: Api) -> Starlette:
             Route("/livez", _alive),
             Route("/readyz", ready),
             Route("/metrics", metrics),
+            Route("/v2{rest:path}", open_inference_app(api)),
         ],
         exception_handlers={
             RequestError: on_request_error,

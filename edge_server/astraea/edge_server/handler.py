@@ -22,6 +22,7 @@ from astraea.protocol import AstraeaError
 from .coroutines import blocking
 from .errors import HandlerError
 from .inputs import INPUTS, Input, input_of
+from .runtimes import Model
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class Handler:
     """Answers several inputs in one call, as many outputs in the same order; None when the script has none.
 
     Raises a ValueError if what the script returned is anything else."""
+    tensors: Model | None = None
+    """The model whose tensors go in and out, when this only stands for a script that isn't there."""
 
 
 def import_handler(path: Path) -> Handler:

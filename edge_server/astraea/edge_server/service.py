@@ -17,6 +17,7 @@ from .inputs import decode_image
 from .limits import Limits
 from .outputs import encode_output
 from .runtimes import Model, open_model
+from .tensor_model import example_of, tensor_handler
 
 _WARM_UP_SIZE_PX = (640, 480)
 
@@ -67,8 +68,12 @@ class Service:
 
     def __init__(self, handler: Handler, model: Any, limits: Limits, opened: Model | None = None) -> None:
         self.input = handler.input
+        self.output = handler.output
+        """The annotation of what `predict` returns; None when there is none."""
         self.opened = opened
         """The model as a runtime has opened it, with its tensors; None if there is none, or `load` did it."""
+        self.tensors = handler.tensors
+        """The model, if its tensors go in and out because there is no handler; else None."""
         self.limits = limits
         self.form: Form = _Native(handler, limits)
         """That of `POST /predict`."""
@@ -101,11 +106,16 @@ class Service:
     def warm_up(self) -> None:
         """Answer once: the first time is slow, and shows whether handler and model fit together.
 
-        Only images can be made up; a service that takes something else is as warm as it gets once it is loaded.
+        Only images can be made up, and tensors whose shape the model declares; a service that takes something else is
+        as warm as it gets once it is loaded.
 
         Raises:
             HandlerError: `predict` raised an exception, or its answer is no JSON.
         """
+        example = self.tensors and example_of(self.tensors)
+        if example is not None:
+            with reported(self._handler.path, "can't compute with tensors of zeros"):
+                self._handler.predict(self._model, example)
         if self.input.decode is decode_image:
             with reported(self._handler.path, "can't answer an image of plain noise"):
                 self.answer(_noise())
@@ -113,6 +123,8 @@ class Service:
 
 def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
     """Import the handler, fetch the model if it is one of the zoo, and load it. Runs the handler's code.
+
+    Without a handler, the model's tensors go in and out.
 
     Args:
         folder: The service's folder, with the template, the handler and maybe the model.
@@ -126,15 +138,24 @@ def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
         ModelError: The model can't be had, or isn't what it seems.
     """
     if spec.handler is None:
-        raise HandlerError(
-            f"{folder}: the template names no handler", hint="write one, and add `handler: handler.py` to astraea.yaml"
-        )
+        return _without_handler(folder, spec.model, limits)
     handler = import_handler(folder.resolve() / spec.handler)
     path = _locate(folder, spec.model)
     if handler.load is not None:
         return Service(handler, load_model(handler, path), limits)
     opened = open_model(path) if path else None
     return Service(handler, opened and opened.native, limits, opened)
+
+
+def _without_handler(folder: Path, model: str | None, limits: Limits) -> Service:
+    path = _locate(folder, model)
+    if path is None:
+        raise HandlerError(
+            f"{folder}: the template names neither a model nor a handler",
+            hint="add `model: FILE`; or write a handler, and add `handler: handler.py` to astraea.yaml",
+        )
+    opened = open_model(path)
+    return Service(tensor_handler(path, opened), opened.native, limits, opened)
 
 
 def _locate(folder: Path, model: str | None) -> Path | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
@@ -24,7 +25,8 @@ def model_of(session: ort.InferenceSession, native: Any = None) -> Model:
     outputs = [output.name for output in session.get_outputs()]
 
     def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
-        return dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
+        fed = {name: _texts(array) if array.dtype.kind == "O" else array for name, array in inputs.items()}
+        return dict(zip(outputs, session.run(outputs, fed), strict=True))
 
     provider = session.get_providers()[0].removesuffix("ExecutionProvider")
     return Model(
@@ -35,6 +37,12 @@ def model_of(session: ort.InferenceSession, native: Any = None) -> Model:
         outputs=tuple(_spec(value) for value in session.get_outputs()),
         run=run,
     )
+
+
+def _texts(array: NDArray[Any]) -> NDArray[Any]:
+    """Bytes as the texts that onnxruntime takes; of bytes it would take the `repr`."""
+    texts = [item.decode() if isinstance(item, bytes) else item for item in array.ravel()]
+    return np.array(texts, np.object_).reshape(array.shape)
 
 
 def _spec(value: Any) -> TensorSpec:
