@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCE ?=
 MODEL ?= plates
 
-.PHONY: help env demo test lint format bench clean
+.PHONY: help env tritonclient demo test lint format bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,13 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Astraea needs Python 3.11 or newer; set PYTHON=python3.12, for instance" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+tritonclient: .venv-tritonclient/.ready ## Make the environment of a client that a test needs (it wants an older ml_dtypes)
+
+.venv-tritonclient/.ready:
+	$(PYTHON) -m venv .venv-tritonclient
+	.venv-tritonclient/bin/python -m pip install --quiet --disable-pip-version-check 'tritonclient[http]>=2.60'
 	@touch $@
 
 demo: $(READY) ## Deploy the plate service on two nodes and offload frames to it over a failing link
@@ -41,4 +48,4 @@ bench: $(READY) ## Measure what serving a frame adds to computing it
 	@$(BIN)/python -m benchmarks.overhead
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) demo-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-tritonclient demo-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
