@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCE ?=
 MODEL ?= plates
 
-.PHONY: help env tritonclient demo test lint format bench clean
+.PHONY: help env frameworks tritonclient demo test lint format bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,9 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+frameworks: $(READY) ## Add PyTorch and TensorFlow to the environment, for the tests that need them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 tensorflow-cpu ai-edge-litert
 
 tritonclient: .venv-tritonclient/.ready ## Make the environment of a client that a test needs (it wants an older ml_dtypes)
 

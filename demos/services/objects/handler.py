@@ -1,17 +1,10 @@
-"""Finds people, cars and 78 other kinds of things in an image, with a network of the YOLO family."""
-
-from pathlib import Path
+"""Finds people, cars and 78 other kinds of things in an image, with a Darknet network of the YOLO family."""
 
 from astraea.edge_server import Image
-from astraea.models import Detector, load_detector
+from astraea.models import YoloDetector
 from astraea.protocol import Detection
 
 
-def load(model: Path) -> Detector:
-    """Open the model; called once, when the instance starts."""
-    return load_detector(model)
-
-
-def predict(model: Detector, image: Image) -> list[Detection]:
-    """Answer one request."""
+def predict(model: YoloDetector, image: Image) -> list[Detection]:
+    """Answer one request; a detector is made of a zoo model, or of NAME.cfg with NAME.weights beside it."""
     return model.detect(image)
