@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -142,7 +143,7 @@ async def test_beyond_its_bounds_a_request_is_refused_at_once(
     await settle(lambda: api.pool.in_flight == 2)
     async with asyncio.timeout(5):
         refused = await client.post("/predict", content=b"x")
-    assert "2 requests" in str(problem(refused, 503).detail)
+    assert "2 requests" in str(problem(refused, 429).detail)
     assert refused.headers["retry-after"] == "1"
     assert api.instance().load.in_flight == 2
     assert "astraea_in_flight 2.0\n" in (metrics := (await client.get("/metrics")).text)
@@ -191,3 +192,30 @@ async def test_a_length_that_is_no_number_is_a_problem(
     api.service = make_service(SIZE_HANDLER)
     response = await client.post("/predict", content=b"x", headers={"content-length": "-1"})
     assert "Content-Length" in str(problem(response, 400).detail)
+
+
+async def test_bodies_have_so_much_room_in_all(api: Api, client: httpx.AsyncClient, make_service: MakeService) -> None:
+    api.service = make_service("def predict(model, body: bytes): return len(body)")
+    api.held_bytes = api.limits.held_bytes - 10
+    refused = await client.post("/predict", content=b"x" * 11)
+    assert "are held" in str(problem(refused, 429).detail)
+    assert refused.headers["retry-after"] == "1"
+    assert (await client.post("/predict", content=b"x" * 10)).status_code == 200
+    for content in (b"x" * 10_001, b"x"):
+        await client.post("/predict", content=content, headers={"astraea-deadline-ms": "?"})
+    assert api.held_bytes == api.limits.held_bytes - 10
+    assert 'astraea_refusals_total{reason="capacity"} 1.0' in (await client.get("/metrics")).text
+
+
+async def test_a_body_that_does_not_come_times_out(
+    api: Api, client: httpx.AsyncClient, make_service: MakeService
+) -> None:
+    api.service = make_service("def predict(model, body: bytes): return len(body)")
+    api.limits = replace(api.limits, body_s=0.05)
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.sleep(20)
+
+    problem(await client.post("/predict", content=parts()), 408)
+    assert api.held_bytes == 0

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from astraea.edge_server import UnavailableError
+from astraea.edge_server import BusyError
 from astraea.edge_server.pool import WorkerPool
 from tests.edge_server.conftest import settle
 
@@ -43,7 +43,7 @@ async def test_beyond_workers_and_queue_a_call_is_refused_at_once(pool: WorkerPo
     taken = [asyncio.ensure_future(pool.run(go.wait)) for _ in range(2)]
     await asyncio.sleep(0)
     assert (pool.in_flight, pool.queued) == (2, 1)
-    with pytest.raises(UnavailableError, match="2 requests"):
+    with pytest.raises(BusyError, match="2 requests"):
         await pool.run(go.wait)
     go.set()
     assert await asyncio.gather(*taken) == [True, True]

@@ -79,7 +79,7 @@ def test_more_than_it_can_do_is_refused_at_once(start_server: StartServer, write
         wait_until(lambda: sum(call.done() for call in calls) == 7)
         (folder / "gate").touch()
         statuses = [call.result().status_code for call in calls]
-    assert sorted(statuses) == [200] * 2 + [503] * 7
+    assert sorted(statuses) == [200] * 2 + [429] * 7
 
 
 def test_a_client_that_left_keeps_its_place_until_its_work_ends(
@@ -89,7 +89,7 @@ def test_a_client_that_left_keeps_its_place_until_its_work_ends(
     with start_server(folder, "--workers", 1, "--queue", 0).client() as client:
         with pytest.raises(httpx.ReadTimeout):
             client.post("/predict", content=b"x", timeout=0.2)
-        assert client.post("/predict", content=b"x").status_code == 503
+        assert client.post("/predict", content=b"x").status_code == 429
         (folder / "gate").touch()
         wait_until(lambda: client.post("/predict", content=b"x").status_code == 200)
 

@@ -2,6 +2,7 @@
 
 from .errors import (
     BadInputError,
+    BusyError,
     EdgeServerError,
     HandlerError,
     ListenError,
@@ -24,6 +25,7 @@ from .tensors import Tensor
 __all__ = [
     "Answer",
     "BadInputError",
+    "BusyError",
     "EdgeServerError",
     "HandlerError",
     "Image",

@@ -8,9 +8,12 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .api import Api, FormOf
-from .errors import RequestError
-from .exchange import ClientGoneError, problem_response, refusal, send_reply
+from .api import Api, FormOf, Ticket
+from .errors import RefusedError, RequestError
+from .exchange import ClientGoneError, Headers, Reply, problem_response, refusal
+from .pool import Job
+from .service import Answer
+from .stages import Stages
 
 _logger = logging.getLogger(__name__)
 
@@ -34,23 +37,60 @@ class Answering:
             (b"astraea-revision", instance.revision.encode()),
         ]
 
+    def admit(self, headers: Headers) -> Ticket:
+        """Decide on a request before its body is read; see Api.admit."""
+        return self._api.admit(headers, self._form_of)
+
+    def submit(self, ticket: Ticket, body: bytes, reply: Callable[[Reply], None]) -> Job | None:
+        """Have a request answered in a worker's thread; `reply` takes what is sent back, in the event loop's thread.
+
+        Returns:
+            What goes on; None when it was refused, and the reply is made already.
+        """
+
+        def done(answer: Answer | None, stages: Stages | None, error: Exception | None) -> None:
+            if answer is not None and stages is not None:
+                reply(self.answered(answer, stages))
+            else:
+                reply(self.failed(error or RuntimeError("neither an answer nor an error")))
+
+        try:
+            return self._api.submit(ticket, body, done)
+        except RefusedError as error:
+            reply(self.failed(error))
+            return None
+
+    def release(self, ticket: Ticket) -> None:
+        """Give up a request before its body is complete."""
+        self._api.release(ticket)
+
+    def answered(self, answer: Answer, stages: Stages) -> Reply:
+        """Count an answer; what is sent."""
+        self._api.metrics.answered(stages)
+        headers = [
+            *answer.headers,
+            *self._headers,
+            (b"server-timing", stages.to_header()),
+            (b"content-length", b"%d" % len(answer.body)),
+        ]
+        return Reply(HTTPStatus.OK, headers, answer.body)
+
+    def failed(self, error: Exception) -> Reply:
+        """Count a request that gets no answer; what is sent instead."""
+        response = refusal(error, self._document) if isinstance(error, RequestError) else self._failure(error)
+        self._api.metrics.refused(response.status_code, getattr(error, "reason", None))
+        return Reply(response.status_code, response.raw_headers, bytes(response.body))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
         try:
-            answer, timing = await self._api.answer(dict(scope["headers"]), receive, self._form_of)
+            reply = self.answered(*await self._api.answer(dict(scope["headers"]), receive, self._form_of))
         except ClientGoneError:
             return
-        except RequestError as error:
-            response = refusal(error, self._document)
         except Exception as error:  # noqa: BLE001 - the handler is anybody's code
-            response = self._failure(error)
-        else:
-            self._api.metrics.answered(timing)
-            headers = [*answer.headers, *self._headers, (b"server-timing", timing.to_header().encode())]
-            await send_reply(send, HTTPStatus.OK, headers, answer.body)
-            return
-        self._api.metrics.refused(response.status_code)
-        await response(scope, receive, send)
+            reply = self.failed(error)
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
 
     def _failure(self, error: Exception) -> Response:
         """The reply when the handler raised an exception: its id leads to the traceback, which only the log has."""

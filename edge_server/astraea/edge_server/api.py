@@ -1,21 +1,41 @@
 """What the endpoints of one service share."""
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
+from typing import Any, NamedTuple
 
 from starlette.types import Receive
 
-from astraea.protocol import Instance, ServerTiming
+from astraea.protocol import Instance
 
-from .errors import UnavailableError
-from .exchange import Headers, read_body
+from .deadline import deadline_of
+from .errors import BodyTimeoutError, BusyError, RefusedError, UnavailableError
+from .exchange import Headers, announced_bytes, read_body
 from .limits import Limits
 from .metrics import Metrics
-from .pool import WorkerPool
+from .pool import Job, WorkerPool
 from .service import Answer, Form, Service
+from .stages import Stages
 
 FormOf = Callable[[Service, Headers], Form]
 """How a request with these headers is written; raises a RequestError if it can't be answered anyway."""
+
+
+AnswerDone = Callable[[Answer | None, Stages | None, Exception | None], None]
+"""Takes an answer and how long it took, or the reason why there is none."""
+
+
+class Ticket(NamedTuple):
+    """A request that may be read and answered."""
+
+    service: Service
+    form: Form
+    deadline_s: float
+    """By `time.perf_counter`; infinity when it has none."""
+    size_bytes: int
+    """Of its body, or the most that it may have."""
 
 
 class Api:
@@ -29,6 +49,8 @@ class Api:
         """None until it is loaded and warm."""
         self.draining = False
         """Set when the instance is about to end: no more are wanted, though what comes is still answered."""
+        self.held_bytes = 0
+        """Of bodies that are being read, wait, or are worked on."""
         self._instance = instance
 
     def instance(self) -> Instance:
@@ -55,7 +77,59 @@ class Api:
         if self.draining:
             raise UnavailableError("the instance is about to end")
 
-    async def answer(self, headers: Headers, receive: Receive, form_of: FormOf) -> tuple[Answer, ServerTiming]:
+    def admit(self, headers: Headers, form_of: FormOf) -> Ticket:
+        """Decide on a request before its body is read: the device's uplink is the slowest part of all.
+
+        Whoever gets the ticket submits it, or releases it.
+
+        Args:
+            headers: The request's.
+            form_of: How it is written.
+
+        Raises:
+            RequestError: It can't be answered.
+        """
+        arrived_s = perf_counter()
+        service = self.loaded()
+        form = form_of(service, headers)
+        size_bytes = announced_bytes(headers, self.limits.body_bytes)
+        deadline_s = deadline_of(headers, arrived_s)
+        self.pool.check_room(deadline_s)
+        if self.held_bytes + size_bytes > self.limits.held_bytes:
+            raise BusyError(f"{self.held_bytes} bytes of requests are held; {self.limits.held_bytes} may be")
+        self.held_bytes += size_bytes
+        return Ticket(service, form, deadline_s, size_bytes)
+
+    def release(self, ticket: Ticket) -> None:
+        """Give back the room that was kept for a body."""
+        self.held_bytes -= ticket.size_bytes
+
+    def submit(self, ticket: Ticket, body: bytes, done: AnswerDone) -> Job:
+        """Have a request answered in a worker's thread.
+
+        Args:
+            ticket: The request's; it is released when the work has really ended.
+            body: All of it.
+            done: Is told the answer, or why there is none.
+
+        Raises:
+            RefusedError: There is no room for it any more; the ticket is released.
+        """
+        arrived_s = perf_counter()
+
+        def finish(answer: Answer | None, error: Exception | None) -> None:
+            self.release(ticket)
+            done(answer, answer and _stages(answer, arrived_s), error)
+
+        job = Job(partial(ticket.service.answer, body, ticket.form), finish, ticket.deadline_s)
+        try:
+            self.pool.submit(job)
+        except RefusedError:
+            self.release(ticket)
+            raise
+        return job
+
+    async def answer(self, headers: Headers, receive: Receive, form_of: FormOf) -> tuple[Answer, Stages]:
         """Read a request's body and answer it, in a worker's thread.
 
         Args:
@@ -68,16 +142,45 @@ class Api:
             ClientGoneError: There is nobody to answer.
             Exception: Whatever the handler raised.
         """
-        service = self.loaded()
-        form = form_of(service, headers)
-        self.pool.check_room()  # before the body is read: the device's uplink is the slowest part of all
-        body = await read_body(headers, receive, self.limits.body_bytes)
-        arrived = perf_counter()
-        answer = await self.pool.run(lambda: service.answer(body, form))
-        return answer, ServerTiming(
-            decode_ms=answer.decode_ms,
-            queue_ms=(answer.began_s - arrived) * 1e3,
-            infer_ms=answer.infer_ms,
-            post_ms=answer.post_ms,
-            total_ms=(perf_counter() - arrived) * 1e3,
-        )
+        ticket = self.admit(headers, form_of)
+        try:
+            async with asyncio.timeout(self.limits.body_s):
+                body = await read_body(headers, receive, self.limits.body_bytes)
+        except BaseException as error:
+            self.release(ticket)
+            if isinstance(error, TimeoutError):
+                raise BodyTimeoutError(f"the body took more than {self.limits.body_s:.0f} s") from None
+            raise
+        return await self._submitted(ticket, body, receive)
+
+    async def _submitted(self, ticket: Ticket, body: bytes, receive: Receive) -> tuple[Answer, Stages]:
+        future: asyncio.Future[tuple[Answer | None, Stages | None, Exception | None]]
+        future = asyncio.get_running_loop().create_future()
+
+        def done(*outcome: Any) -> None:
+            if not future.done():  # cancelled
+                future.set_result(outcome)
+
+        job = self.submit(ticket, body, done)
+        watching = asyncio.create_task(_abandon_when_gone(job, receive))
+        try:
+            answer, stages, error = await future
+        except asyncio.CancelledError:
+            job.abandoned = True
+            raise
+        finally:
+            watching.cancel()
+        if answer is None or stages is None:
+            raise error or RuntimeError("neither an answer nor an error")
+        return answer, stages
+
+
+async def _abandon_when_gone(job: Job, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    job.abandoned = True
+
+
+def _stages(answer: Answer, arrived_s: float) -> Stages:
+    queue_ms, total_ms = (answer.began_s - arrived_s) * 1e3, (perf_counter() - arrived_s) * 1e3
+    return Stages(answer.decode_ms, queue_ms, answer.infer_ms, answer.post_ms, total_ms)

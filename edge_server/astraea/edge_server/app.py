@@ -34,6 +34,11 @@ from .oip.routes import open_inference_app
 from .service import Form, Service
 
 
+def predict_endpoint(api: Api) -> Answering:
+    """`POST /predict`."""
+    return Answering(api, _native_form)
+
+
 def create_app(api: Api) -> Starlette:
     """The ASGI application."""
 
@@ -54,12 +59,13 @@ def create_app(api: Api) -> Starlette:
         return JSONResponse({"status": "ready"})
 
     async def metrics(_request: Request) -> Response:
+        api.metrics.settle()
         return Response(generate_latest(api.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(
         routes=[
             # Objects, not functions: Starlette hands them the bare ASGI exchange.
-            Route("/predict", Answering(api, _native_form), methods=["POST"]),
+            Route("/predict", predict_endpoint(api), methods=["POST"]),
             Route("/probe", _Probe(api), methods=["POST"]),
             Route("/", describe),
             Route("/livez", _alive),

@@ -23,7 +23,7 @@ from .server import Serving, run
 
 app = typer.Typer(add_completion=False)
 
-_QUEUE_PER_WORKER = 4  # so that nobody waits longer than about five times as long as an answer takes
+_QUEUE = 64  # a burst of as many devices; who can't wait for so long says so with a deadline
 
 
 @app.callback()
@@ -44,11 +44,9 @@ def serve(
         int | None, typer.Option(min=1, max=256, help="Requests answered at once.", show_default="the CPUs it may use")
     ] = None,
     queue: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=10_000, help="Requests that may wait; more are refused.", show_default="4 for each worker"
-        ),
-    ] = None,
+        int,
+        typer.Option(min=0, max=10_000, help="Requests that may wait; more are refused."),
+    ] = _QUEUE,
     broker: Annotated[
         str | None, typer.Option(envvar="ASTRAEA_BROKER", help="URL of the broker to register with; none without it.")
     ] = None,
@@ -79,7 +77,7 @@ def serve(
     spec = load_service_spec(folder)
     broker_url = _broker(broker)
     workers = workers or available_cpus()
-    limits = Limits(workers, _QUEUE_PER_WORKER * workers if queue is None else queue)
+    limits = Limits(workers, queue)
     with listen(host, spec.port if port is None else port, insecure=insecure) as listener:
         described = _instance(
             spec,

@@ -12,9 +12,16 @@ EdgeServerError
     ├── BadInputError        400  a body that isn't what its type says
     ├── TooLargeError        413  a body or an image beyond the limits
     ├── UnsupportedTypeError 415  a type of body that this service doesn't take
-    └── UnavailableError     503  not ready yet, or too busy; to be tried again
+    ├── UnauthorizedError    401  no token, or one that isn't good for this service
+    ├── BodyTimeoutError     408  a body that comes too slowly
+    └── RefusedError              to be tried again later, or elsewhere
+        ├── BusyError        429  as much is being done as the instance takes on
+        └── UnavailableError 503  loading, or about to end
+            ├── LateError         the request's deadline can't be met
+            └── AbandonedError    its client has gone
 """
 
+import math
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -77,7 +84,55 @@ class UnsupportedTypeError(RequestError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
-class UnavailableError(RequestError):
-    """The service is loading, leaving, or has as much to do as it accepts."""
+class UnauthorizedError(RequestError):
+    """The request has no bearer token, or one that isn't good for this service."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class BodyTimeoutError(RequestError):
+    """The body didn't come within the time that one may take."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
+class RefusedError(RequestError):
+    """Nothing is wrong with the request, but not here and now.
+
+    Args:
+        message: Why.
+        retry_after_s: When to try again; at least a second, as Retry-After counts in seconds.
+    """
+
+    reason: ClassVar[str]
+    """For the metrics."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+
+
+class BusyError(RefusedError):
+    """The instance has as much to do as it takes on."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    reason = "capacity"
+
+
+class UnavailableError(RefusedError):
+    """The service is loading or leaving."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    reason = "not_ready"
+
+
+class LateError(UnavailableError):
+    """The answer would come after the request's deadline; it wasn't worked on."""
+
+    reason = "deadline"
+
+
+class AbandonedError(UnavailableError):
+    """The client closed its connection while the request waited; it wasn't worked on."""
+
+    reason = "client_gone"

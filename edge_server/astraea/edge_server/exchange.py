@@ -5,6 +5,7 @@ The hot path stays below Starlette's Request and Response, which cost as much as
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,12 +14,19 @@ from starlette.types import Receive, Send
 
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Problem
 
-from .errors import BadInputError, RequestError, TooLargeError, UnavailableError
-
-_RETRY_AFTER_S = 1
+from .errors import BadInputError, RefusedError, RequestError, TooLargeError, UnauthorizedError
 
 Headers = Mapping[bytes, bytes]
 RawHeaders = list[tuple[bytes, bytes]]
+
+
+class Reply(NamedTuple):
+    """A whole reply."""
+
+    status: int
+    headers: RawHeaders
+    """All of them, the content's length too."""
+    body: bytes
 
 
 class ClientGoneError(Exception):
@@ -33,10 +41,7 @@ async def read_body(headers: Headers, receive: Receive, limit_bytes: int) -> byt
         BadInputError: Its announced length is no number.
         ClientGoneError: It breaks off.
     """
-    announced = headers.get(b"content-length", b"0")
-    if not announced.isdigit():
-        raise BadInputError(f"Content-Length is {announced[:20]!r}, not a number of bytes")
-    _check_size(int(announced), limit_bytes)
+    announced_bytes(headers, limit_bytes)
     message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body", False):
@@ -44,6 +49,22 @@ async def read_body(headers: Headers, receive: Receive, limit_bytes: int) -> byt
     elif message["type"] == "http.disconnect":
         raise ClientGoneError
     return body
+
+
+def announced_bytes(headers: Headers, limit_bytes: int) -> int:
+    """How much room a request's body may need: what it announces, or the most that is taken.
+
+    Raises:
+        TooLargeError: It announces more than `limit_bytes`.
+        BadInputError: It announces what is no number.
+    """
+    announced = headers.get(b"content-length")
+    if announced is None:
+        return limit_bytes if b"transfer-encoding" in headers else 0
+    if not announced.isdigit():
+        raise BadInputError(f"Content-Length is {announced[:20]!r}, not a number of bytes")
+    _check_size(int(announced), limit_bytes)
+    return int(announced)
 
 
 async def _read_on(body: bytes, receive: Receive, limit_bytes: int) -> bytes:
@@ -83,8 +104,13 @@ def problem_response(
 
 def refusal(error: RequestError, document: Callable[..., Response] = problem_response) -> Response:
     """The reply to a request that can't be answered; `document` is called as `problem_response` is."""
-    headers = {"retry-after": str(_RETRY_AFTER_S)} if isinstance(error, UnavailableError) else None
-    return document(error.status, str(error), headers=headers)
+    return document(error.status, str(error), headers=_headers_of(error))
+
+
+def _headers_of(error: RequestError) -> Mapping[str, str] | None:
+    if isinstance(error, RefusedError):
+        return {"retry-after": str(error.retry_after_s)}
+    return {"www-authenticate": "Bearer"} if isinstance(error, UnauthorizedError) else None
 
 
 async def on_request_error(_request: Request, error: Exception) -> Response:

@@ -13,5 +13,9 @@ class Limits:
     """Requests that may wait for a worker; one more is refused at once."""
     body_bytes: int = 16 * 2**20
     """A 12 Mpx photo of a phone has some 5 MiB."""
+    held_bytes: int = 256 * 2**20
+    """All bodies together that are being read, wait or are worked on; a request beyond is refused before it is read."""
+    body_s: float = 30.0
+    """How long a body may take to come; at 4 Mbit/s the largest does."""
     image_px: int = 64 * 10**6
     """Width times height; decoded it takes three bytes a pixel. Cameras of phones end at 50 to 200 Mpx, most at 12."""

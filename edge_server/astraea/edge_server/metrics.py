@@ -5,11 +5,13 @@ from statistics import median
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-from astraea.protocol import Instance, Load, ServerTiming
+from astraea.protocol import Instance, Load
 
 from .pool import WorkerPool
+from .stages import Stages
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_PENDING = 256
 _RECENT = 101  # answers behind `service_ms`: long enough for a steady median, short enough to follow a change
 
 
@@ -20,6 +22,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._pool = pool
         self._recent_ms: deque[float] = deque(maxlen=_RECENT)
+        self._pending: list[Stages] = []
+        """Of answers that `settle` hasn't counted yet."""
         Info("astraea_service", "What is served.", registry=self.registry).info(
             {"service": instance.service, "revision": instance.revision, "instance": instance.id}
         )
@@ -37,26 +41,42 @@ class Metrics:
             registry=self.registry,
         )
         # Looking a child up by its labels costs more than observing it.
-        self._stages = [(field, stages.labels(field.removesuffix("_ms"))) for field in ServerTiming.model_fields]
-        self._answered = self._requests.labels("200")
+        self._stages = [stages.labels(field.removesuffix("_ms")) for field in Stages._fields]
+        self._refusals = Counter(
+            "astraea_refusals",
+            "Requests not worked on, by reason: capacity, deadline, client_gone, not_ready.",
+            ("reason",),
+            registry=self.registry,
+        )
         in_flight = Gauge("astraea_in_flight", "Requests taken on and not answered.", registry=self.registry)
         in_flight.set_function(lambda: pool.in_flight)
         queued = Gauge("astraea_queued", "Requests that wait for a worker.", registry=self.registry)
         queued.set_function(lambda: pool.queued)
         ProcessCollector(registry=self.registry)
 
-    def answered(self, timing: ServerTiming) -> None:
+    def answered(self, stages: Stages) -> None:
         """Count a request that got its answer."""
-        self._answered.inc()
-        self._recent_ms.append(timing.total_ms)
-        for field, stage in self._stages:
-            stage.observe(getattr(timing, field) / 1e3)
+        self._pending.append(stages)
+        if len(self._pending) == _PENDING:
+            self.settle()
 
-    def refused(self, status: int) -> None:
-        """Count a request that got a problem document."""
+    def refused(self, status: int, reason: str | None = None) -> None:
+        """Count a request that got a problem document; `reason` if it wasn't worked on."""
         self._requests.labels(str(status)).inc()
+        if reason is not None:
+            self._refusals.labels(reason).inc()
+
+    def settle(self) -> None:
+        """Bring the figures up to date, before anyone reads them: many answers in one go cost a tenth of each alone."""
+        self._requests.labels("200").inc(len(self._pending))
+        for stages in self._pending:
+            self._recent_ms.append(stages.total_ms)
+            for stage, value in zip(self._stages, stages, strict=True):
+                stage.observe(value / 1e3)
+        self._pending.clear()
 
     def load(self) -> Load:
         """How busy the instance is now."""
+        self.settle()
         service_ms = median(self._recent_ms) if self._recent_ms else None
         return Load(in_flight=self._pool.in_flight, capacity=self._pool.capacity, service_ms=service_ms)

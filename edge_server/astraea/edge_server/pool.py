@@ -1,19 +1,41 @@
 """The threads that answer requests: a bounded number, with a bounded queue before them."""
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from time import perf_counter
+from typing import Any, TypeVar
 
-from .errors import UnavailableError
+from .errors import AbandonedError, BusyError, LateError
+from .pace import Pace
 
 T = TypeVar("T")
 
+Done = Callable[[Any, Exception | None], None]
+"""Takes a call's result, or the exception that it raised."""
 
-class _Job(NamedTuple):
-    work: Callable[[], Any]
-    future: asyncio.Future[tuple[Any, Exception | None]]
+
+class Job:
+    """A call that was taken on.
+
+    Args:
+        work: What is called, in a thread.
+        done: Is told how it ended, in the event loop's thread.
+        deadline_s: When its result is of no use any more, by `time.perf_counter`.
+    """
+
+    __slots__ = ("abandoned", "began_s", "deadline_s", "done", "work")
+
+    def __init__(self, work: Callable[[], Any], done: Done, deadline_s: float) -> None:
+        self.work = work
+        self.done = done
+        self.deadline_s = deadline_s
+        self.abandoned = False
+        """Set by the event loop's thread when nobody waits any more: then it isn't begun."""
+        self.began_s = 0.0
+        """0 for one that was dropped."""
 
 
 class WorkerPool:
@@ -28,42 +50,82 @@ class WorkerPool:
     """
 
     def __init__(self, workers: int, queue: int) -> None:
-        self.capacity = workers
+        self.capacity = 0
         self.in_flight = 0
         """Calls taken on and not ended. Touched by the event loop's thread only."""
-        self._places = workers + queue
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self.pace = Pace()
+        self._queue = queue
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        for number in range(workers):
+        self.add_workers(workers)
+
+    def add_workers(self, count: int) -> None:
+        """Let so many more calls run at once."""
+        for number in range(self.capacity, self.capacity + count):
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
+        self.capacity += count
 
     @property
     def queued(self) -> int:
         """Calls that wait for a thread."""
         return max(0, self.in_flight - self.capacity)
 
-    def check_room(self) -> None:
+    @property
+    def wait_s(self) -> float:
+        """How long a call that is taken on now would wait for a thread, as far as is known."""
+        return max(0, self.in_flight + 1 - self.capacity) * self.pace.interval_s
+
+    def check_room(self, deadline_s: float = math.inf) -> None:
         """Whether a call would be taken on now.
 
         Raises:
-            UnavailableError: All places are taken.
+            LateError: It would end after its deadline.
+            BusyError: All places are taken.
         """
-        if self.in_flight >= self._places:
-            raise UnavailableError(
-                f"{self.in_flight} requests are being worked on or wait already; no more than {self._places} may"
+        needed_s = self.wait_s + self.pace.service_s
+        if self.in_flight and perf_counter() + needed_s > deadline_s:  # an idle pool tries, and so learns anew
+            raise LateError(
+                f"the deadline can't be met: an answer would take {needed_s * 1e3:.0f} ms now",
+                retry_after_s=self.wait_s,
+            )
+        if self.in_flight >= self.capacity + self._queue:
+            raise BusyError(
+                f"{self.in_flight} requests are being worked on or wait already; no more than "
+                f"{self.capacity + self._queue} may",
+                retry_after_s=self.wait_s,
             )
 
-    async def run(self, work: Callable[[], T]) -> T:
+    def submit(self, job: Job) -> None:
+        """Have a call made in a thread.
+
+        Raises:
+            LateError: It would end after its deadline.
+            BusyError: All places are taken.
+        """
+        self.check_room(job.deadline_s)
+        self.in_flight += 1
+        self._jobs.put(job)
+
+    async def run(self, work: Callable[[], T], deadline_s: float = math.inf) -> T:
         """Call it in a thread; its result, or the exception that it raised.
 
         Raises:
-            UnavailableError: All places are taken.
+            LateError: It would end after its deadline, or couldn't be begun in time.
+            BusyError: All places are taken.
         """
-        self.check_room()
-        job = _Job(work, self._loop.create_future())
-        self.in_flight += 1
-        self._jobs.put(job)
-        result, error = await job.future
+        future: asyncio.Future[tuple[Any, Exception | None]] = self._loop.create_future()
+
+        def done(result: Any, error: Exception | None) -> None:
+            if not future.done():  # cancelled, when its caller has gone
+                future.set_result((result, error))
+
+        job = Job(work, done, deadline_s)
+        self.submit(job)
+        try:
+            result, error = await future
+        except asyncio.CancelledError:
+            job.abandoned = True
+            raise
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return] # what `work` returned, by way of a queue
@@ -75,16 +137,27 @@ class WorkerPool:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            result, error = _attempt(job.work)
+            result, error = self._attempt(job)
             try:
                 self._loop.call_soon_threadsafe(self._finish, job, result, error)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 return
 
-    def _finish(self, job: _Job, result: Any, error: Exception | None) -> None:
+    def _attempt(self, job: Job) -> tuple[Any, Exception | None]:
+        if job.abandoned:
+            return None, AbandonedError("nobody waits for it any more")
+        now = perf_counter()
+        alone = self.in_flight == 1
+        if now + (0 if alone else self.pace.service_s) > job.deadline_s:
+            return None, LateError("the deadline can't be met any more; it waited for too long")
+        job.began_s = now
+        return _attempt(job.work)
+
+    def _finish(self, job: Job, result: Any, error: Exception | None) -> None:
         self.in_flight -= 1
-        if not job.future.done():  # cancelled, when its caller has gone
-            job.future.set_result((result, error))
+        if job.began_s:
+            self.pace.observe(job.began_s, perf_counter())
+        job.done(result, error)
 
 
 def _attempt(work: Callable[[], Any]) -> tuple[Any, Exception | None]:

@@ -5,25 +5,31 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from astraea.protocol import Instance, ServiceSpec
 
 from .api import Api
-from .app import create_app
+from .app import create_app, predict_endpoint
+from .http1 import Front
 from .lease import leased
 from .limits import Limits
+from .pace import Pace
 from .pool import WorkerPool
 from .service import Service, open_service
 
 _logger = logging.getLogger(__name__)
 
 _DRAIN_S = 20  # for requests under way when the end is asked for; none that a device waits for takes longer
+_SWEEP_S = 1.0
 _KEEP_ALIVE_S = 75  # longer than devices keep an idle connection, so that it is never closed under a request
 
 
@@ -63,29 +69,39 @@ def run(serving: Serving, listener: socket.socket) -> bool:
 async def _run(serving: Serving, listener: socket.socket) -> bool:
     pool = WorkerPool(serving.limits.workers, serving.limits.queue)
     api = Api(serving.instance, serving.limits, pool)
-    server = _Server(_uvicorn_config(api))
+    front = Front(predict_endpoint(api), serving.limits, _KEEP_ALIVE_S)
+    server = _Server(_uvicorn_config(create_app(api), front))
     stop = _stop_on_signals(server)
     answering = asyncio.create_task(server.serve(sockets=[listener]))
     answering.add_done_callback(lambda _: stop.set())
+    sweeping = asyncio.create_task(_sweep(front))
     try:
         # It answers /livez and /readyz meanwhile.
         opening = asyncio.create_task(pool.run(lambda: _open(serving)))
         await _either(opening, stop)
         if opening.done():
             api.service = opening.result()
+            pool.pace = Pace()  # what loading took says nothing of an answer
             _logger.info("%s", _greeting(serving))
             await _stay(serving, api, stop)
     finally:
         server.should_exit = True
         await answering
+        sweeping.cancel()
         pool.close()
     return pool.in_flight == 0
 
 
-def _uvicorn_config(api: Api) -> uvicorn.Config:
+async def _sweep(front: Front) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        front.sweep(time.monotonic())
+
+
+def _uvicorn_config(app: Starlette, front: Front) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(api),
-        http="httptools",
+        app,
+        http=cast("type[asyncio.Protocol]", front.protocol),  # anything that makes a protocol
         ws="none",
         lifespan="off",
         log_config=None,

@@ -1,0 +1,41 @@
+"""How long a request taken on now will take: measured, so that one which would be too late is refused at once."""
+
+_MEMORY = 0.95  # the weight that the past keeps with each call that ends: some 20 calls count
+
+
+class Pace:
+    """Learns from calls that end. Pure: times are given, in seconds of any one clock.
+
+    Two figures are kept, each a mean over recent calls: how long a call takes once it has begun, and how much time
+    passes from one end to the next while there is work. The second covers several workers, and batches, alike.
+    """
+
+    def __init__(self) -> None:
+        self._ended = 0.0
+        self._working_s = 0.0
+        self._service_s = 0.0
+        self._last_end_s = 0.0
+
+    @property
+    def service_s(self) -> float:
+        """What a call takes once it has begun; 0 before any has ended."""
+        return self._service_s / self._ended if self._ended else 0.0
+
+    @property
+    def interval_s(self) -> float:
+        """What passes between two ends while there is work; 0 before any."""
+        return self._working_s / self._ended if self._ended else 0.0
+
+    def observe(self, began_s: float, ended_s: float) -> None:
+        """Learn from a call that has ended; calls must come in the order of their ends."""
+        took_s = max(0.0, ended_s - began_s)
+        since_last_s = max(0.0, ended_s - self._last_end_s)
+        self._ended = self._ended * _MEMORY + 1
+        self._service_s = self._service_s * _MEMORY + took_s
+        # If the last one ended before this one began, nothing was done in between.
+        self._working_s = self._working_s * _MEMORY + min(took_s, since_last_s)
+        self._last_end_s = ended_s
+
+    def expect_s(self, waiting: int) -> float:
+        """From now until a call that is taken on now ends, when so many must begin before it."""
+        return waiting * self.interval_s + self.service_s
