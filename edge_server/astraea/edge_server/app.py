@@ -30,7 +30,9 @@ from .exchange import (
     read_body,
     send_reply,
 )
+from .multipart import MultipartForm, is_multipart
 from .oip.routes import open_inference_app
+from .openapi import describe_api
 from .service import Form, Service
 
 
@@ -62,6 +64,9 @@ def create_app(api: Api) -> Starlette:
         api.metrics.settle()
         return Response(generate_latest(api.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(describe_api(api.loaded(), api.instance()))
+
     return Starlette(
         routes=[
             # Objects, not functions: Starlette hands them the bare ASGI exchange.
@@ -69,8 +74,10 @@ def create_app(api: Api) -> Starlette:
             Route("/probe", _Probe(api), methods=["POST"]),
             Route("/", describe),
             Route("/livez", _alive),
+            Route("/healthz", _alive),
             Route("/readyz", ready),
             Route("/metrics", metrics),
+            Route("/openapi.json", openapi),
             Route("/v2{rest:path}", open_inference_app(api)),
         ],
         exception_handlers={
@@ -86,7 +93,10 @@ async def _alive(_request: Request) -> Response:
 
 
 def _native_form(service: Service, headers: Headers) -> Form:
-    service.input.check_media_type(headers.get(b"content-type", b"").decode("latin-1"))
+    content_type = headers.get(b"content-type", b"")
+    if is_multipart(content_type):
+        return MultipartForm(service, content_type)
+    service.input.check_media_type(content_type.decode("latin-1"))
     return service.form
 
 

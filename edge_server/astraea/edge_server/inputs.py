@@ -122,7 +122,8 @@ def _json_input(annotation: Any, name: str) -> Input:
 
     def decode(body: bytes, _limits: Limits) -> Any:
         try:
-            return adapter.validate_json(body)  # refuses what is nested deeper than 200 levels
+            # Strict, as the described schema is: no `true` for a 1. Refuses what is nested deeper than 200 levels.
+            return adapter.validate_json(body, strict=True)
         except ValidationError as error:
             raise BadInputError(explain(error)) from None
 

@@ -33,6 +33,7 @@ def configure_logging(form: LogFormat, level: LogLevel) -> None:
     quiet = logging.INFO if level is LogLevel.DEBUG else logging.WARNING
     for name in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(name).setLevel(quiet)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a client's damaged form is in its own reply
 
 
 class JsonFormatter(logging.Formatter):
