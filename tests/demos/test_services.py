@@ -115,7 +115,9 @@ def test_objects_are_found_by_the_zoo_model_of_the_template(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("ASTRAEA_MODEL_MIRROR", str(shared_data / "darknet"))
-    reply = serve(SERVICES / "objects").post("/predict", content=(shared_data / "darknet" / "horses.jpg").read_bytes())
+    client = serve(SERVICES / "objects")
+    assert client.get("/", headers={"accept": "application/json"}).json()["runtime"].startswith("onnxruntime ")
+    reply = client.post("/predict", content=(shared_data / "darknet" / "horses.jpg").read_bytes())
     assert "horse" in {found.label for found in Detections.model_validate_json(reply.content).detections}
 
 

@@ -46,6 +46,7 @@ def create_app(api: Api) -> Starlette:
 
     async def describe(_request: Request) -> Response:
         instance = api.instance()
+        opened = api.service.opened if api.service else None
         return JSONResponse(
             {
                 "service": instance.service,
@@ -53,6 +54,7 @@ def create_app(api: Api) -> Starlette:
                 "instance": instance.id,
                 "input": api.service.input.name if api.service else None,
                 "predict": "/predict",
+                "runtime": opened.runtime if opened else None,
             }
         )
 

@@ -1,5 +1,6 @@
 """What a model file is, found from its content: nothing is executed, unpickled or unpacked."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,18 @@ _FIXED_BYTES = {1: 8, 5: 4}
 _PICKLE_PROTOCOLS = tuple(b"\x80" + bytes([version]) for version in range(2, 6))
 # https://github.com/pytorch/pytorch/blob/main/torch/serialization.py, MAGIC_NUMBER: a pickled number before all else
 _TORCH_BEFORE_1_6 = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+# OSError: where the archive sends us is no place in a file; NotImplementedError, RuntimeError: compressed or encrypted
+# in ways that no model is.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    zlib.error,
+)
 _MAX_PICKLE_BYTES = 16 * 2**20  # of a PyTorch archive's, which has no numbers in it; those of networks are below 1 MiB
 
 
@@ -99,7 +112,7 @@ def _zip_format(file: BinaryIO) -> Format:
     try:
         with zipfile.ZipFile(file) as archive:
             return _archive_format(archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error):  # the second: a compression unknown
+    except _ZIP_ERRORS:
         return Format.DAMAGED_ZIP
 
 
