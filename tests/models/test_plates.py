@@ -89,7 +89,7 @@ def test_a_tilted_plate_is_straightened(scale: float, angle: float, taper: float
     corners = (square @ turn * scale + 800).astype(np.float32)
     upright = np.array([[0, 0], [152, 0], [152, 32], [0, 32]], np.float32)
     scene = cv2.warpPerspective(plate, cv2.getPerspectiveTransform(upright, corners), (1600, 1600))
-    seen = straighten(np.asarray(scene, np.uint8), corners)
+    seen = straighten(np.asarray(scene, np.uint8), corners, 152)
     margin = 6  # pixels beside the edges, which a small scene blurs
     for rows, columns in ((slice(0, 16), slice(0, 76)), (slice(16, 32), slice(76, 152))):
         assert seen[rows, columns][margin:-margin, margin:-margin, 0].mean() > 200
@@ -99,8 +99,8 @@ def test_a_tilted_plate_is_straightened(scale: float, angle: float, taper: float
 def test_corners_outside_the_image_are_read_from_its_edge() -> None:
     image = np.full((40, 60, 3), 128, np.uint8)
     corners = np.array([[-30, -10], [50, -12], [52, 20], [-30, 22]], np.float32)
-    assert (straighten(image, corners) == 128).all()
-    assert straighten(image, corners + 500).shape == (32, 152, 3)
+    assert (straighten(image, corners, 152) == 128).all()
+    assert straighten(image, corners + 500, 152).shape == (32, 152, 3)
 
 
 @pytest.fixture(scope="module")

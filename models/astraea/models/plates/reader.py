@@ -1,5 +1,10 @@
-"""Reads plates: straightens each by its corners, and spells all of an image's plates in one batch."""
+"""Reads plates: straightens each by its corners, and spells all of an image's plates in one batch.
 
+The network takes a plate of any width, and what it misreads depends on it. A reading that is unsure, or is no Chinese
+plate's text (some characters are easily swallowed), is made once more at another width; the more credible one counts.
+"""
+
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +16,13 @@ from ..errors import ModelFileError
 from ..runtime import open_session
 from .ctc import Reading, greedy_decode
 
-_PLATE_SIZE = (152, 32)  # width, height; the network takes any width, and reads best at this one
+_HEIGHT = 32
+_WIDTHS = (168, 152)
+"""The two at which most real plates are read without a mistake; `python -m benchmarks.plates` counts them."""
+_SURE = 0.9
+"""Anything from 0.7 to 0.97 reads as many plates; here, a third of the plates are read twice."""
+_CHINESE_PLATE = re.compile(r"[^0-9A-Z][A-Z][0-9A-Z]{4,5}[0-9A-Z学警挂港澳使领]")
+"""A province, a city's letter, a serial of five, or six with new energy; official cars end otherwise (GA 36-2018)."""
 _MAX_CHARACTERS_BYTES = 64 * 1024
 
 
@@ -44,30 +55,46 @@ class PlateReader:
             image: The picture the plates are in.
             plates: The corners of each, 4 x 2 from the top left, clockwise, in pixels.
         """
+        readings = self._read_at(_WIDTHS[0], image, plates)
+        doubtful = [index for index, reading in enumerate(readings) if not _is_sure(reading)]
+        again = self._read_at(_WIDTHS[1], image, [plates[index] for index in doubtful])
+        for index, reading in zip(doubtful, again, strict=True):
+            readings[index] = max(readings[index], reading, key=_credibility)
+        return readings
+
+    def _read_at(self, width: int, image: NDArray[np.uint8], plates: Sequence[NDArray[np.float32]]) -> list[Reading]:
         if not plates:
             return []
-        batch = np.stack([straighten(image, corners) for corners in plates])
+        batch = np.stack([straighten(image, corners, width) for corners in plates])
         blob = batch[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1  # the network knows BGR
         (probabilities,) = self._session.run(None, {"x": blob})
         return [greedy_decode(steps, self._characters) for steps in probabilities]
 
 
-def straighten(image: NDArray[np.uint8], corners: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The plate between four corners, as if seen from the front: uint8 32 x 152 x 3.
+def _credibility(reading: Reading) -> tuple[bool, float]:
+    return _CHINESE_PLATE.fullmatch(reading.text) is not None, reading.score
+
+
+def _is_sure(reading: Reading) -> bool:
+    well_formed, score = _credibility(reading)
+    return well_formed and score >= _SURE
+
+
+def straighten(image: NDArray[np.uint8], corners: NDArray[np.float32], width: int) -> NDArray[np.uint8]:
+    """The plate between four corners, as if seen from the front: uint8 32 x `width` x 3.
 
     A plate larger than that is first made small by averaging, since a warp alone skips pixels; corners outside the
     image see its edge repeated.
     """
-    width, height = _PLATE_SIZE
     cut, corners = _cut_out(image, corners)
     lengths = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
     shrink = min(1.0, width / max(lengths[0], lengths[2], 1))
     size = (max(1, round(cut.shape[1] * shrink)), max(1, round(cut.shape[0] * shrink)))
     corners *= np.array([size[0] / cut.shape[1], size[1] / cut.shape[0]], np.float32)
-    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    target = np.array([[0, 0], [width, 0], [width, _HEIGHT], [0, _HEIGHT]], np.float32)
     warp = cv2.getPerspectiveTransform(corners, target)
     small = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.warpPerspective(small, warp, _PLATE_SIZE, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.warpPerspective(small, warp, (width, _HEIGHT), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _cut_out(image: NDArray[np.uint8], corners: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
