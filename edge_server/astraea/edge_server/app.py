@@ -33,6 +33,7 @@ from .exchange import (
 from .multipart import MultipartForm, is_multipart
 from .oip.routes import open_inference_app
 from .openapi import describe_api
+from .pages import page, wants_page
 from .service import Form, Service
 
 
@@ -44,18 +45,22 @@ def predict_endpoint(api: Api) -> Answering:
 def create_app(api: Api) -> Starlette:
     """The ASGI application."""
 
-    async def describe(_request: Request) -> Response:
+    async def describe(request: Request) -> Response:
+        if wants_page(request):
+            return _varying(page("try.html"))
         instance = api.instance()
         opened = api.service.opened if api.service else None
-        return JSONResponse(
-            {
-                "service": instance.service,
-                "revision": instance.revision,
-                "instance": instance.id,
-                "input": api.service.input.name if api.service else None,
-                "predict": "/predict",
-                "runtime": opened.runtime if opened else None,
-            }
+        return _varying(
+            JSONResponse(
+                {
+                    "service": instance.service,
+                    "revision": instance.revision,
+                    "instance": instance.id,
+                    "input": api.service.input.name if api.service else None,
+                    "predict": "/predict",
+                    "runtime": opened.runtime if opened else None,
+                }
+            )
         )
 
     async def ready(_request: Request) -> Response:
@@ -80,6 +85,8 @@ def create_app(api: Api) -> Starlette:
             Route("/readyz", ready),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
+            Route("/docs", _docs),
+            Route("/pages/{name}", _page),
             Route("/v2{rest:path}", open_inference_app(api)),
         ],
         exception_handlers={
@@ -88,6 +95,19 @@ def create_app(api: Api) -> Starlette:
             Exception: on_unexpected,
         },
     )
+
+
+def _varying(response: Response) -> Response:
+    response.headers["vary"] = "accept"
+    return response
+
+
+async def _docs(_request: Request) -> Response:
+    return page("docs.html")
+
+
+async def _page(request: Request) -> Response:
+    return page(request.path_params["name"])
 
 
 async def _alive(_request: Request) -> Response:
