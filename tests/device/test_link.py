@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astraea.device.estimates import Estimate
 from astraea.device.link import Link
 
 PROBE_BYTES = 256
@@ -14,9 +15,34 @@ def transfer_ms(size_bytes: int, rtt_ms: float, mbps: float) -> float:
     return rtt_ms + size_bytes * 8 / (mbps * 1000)
 
 
-def feed(link: Link, sizes: list[int], rtt_ms: float, mbps: float, noise: list[float] | None = None) -> None:
+class Clock:
+    """Time goes on by an exchange's own length and the pause between two frames of a camera."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def after(self, ms: float) -> float:
+        self.now += 0.1 + ms / 1000
+        return self.now
+
+
+class TimedLink(Link):
+    """A link that is asked as of the last exchange, and whose exchanges follow one another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+
+    def exchange(self, size_bytes: int, ms: float) -> None:
+        self.observe(size_bytes, ms, self.clock.after(ms))
+
+    def expects(self, size_bytes: int) -> Estimate:
+        return self.expect(size_bytes, self.clock.now)
+
+
+def feed(link: TimedLink, sizes: list[int], rtt_ms: float, mbps: float, noise: list[float] | None = None) -> None:
     for index, size in enumerate(sizes):
-        link.observe(size, transfer_ms(size, rtt_ms, mbps) * (noise[index] if noise else 1.0))
+        link.exchange(size, transfer_ms(size, rtt_ms, mbps) * (noise[index] if noise else 1.0))
 
 
 def mixed(sizes: list[int]) -> list[int]:
@@ -28,7 +54,7 @@ def mixed(sizes: list[int]) -> list[int]:
 def test_bandwidth_and_rtt_converge_within_ten_samples_on_a_steady_link(
     rtt_ms: float, mbps: float, sizes: list[int]
 ) -> None:
-    link = Link()
+    link = TimedLink()
     feed(link, mixed(sizes), rtt_ms, mbps)
     assert link.rtt_ms == pytest.approx(rtt_ms, rel=0.1)
     assert link.uplink_mbps == pytest.approx(mbps, rel=0.1)
@@ -38,55 +64,55 @@ def test_bandwidth_and_rtt_converge_within_ten_samples_on_a_steady_link(
 def test_the_expected_time_converges_on_a_noisy_link(
     rtt_ms: float, mbps: float, sizes: list[int], noise: list[float]
 ) -> None:
-    link = Link()
+    link = TimedLink()
     feed(link, mixed(sizes), rtt_ms, mbps, noise)
-    assert link.expect(40_000).ms == pytest.approx(transfer_ms(40_000, rtt_ms, mbps), rel=0.1)
+    assert link.expects(40_000).ms == pytest.approx(transfer_ms(40_000, rtt_ms, mbps), rel=0.1)
 
 
 @given(rtts_ms, bandwidths_mbps, frame_sizes)
 def test_a_twentyfold_drop_is_followed_within_two_samples(rtt_ms: float, mbps: float, sizes: list[int]) -> None:
-    link = Link()
+    link = TimedLink()
     feed(link, mixed(sizes), rtt_ms, mbps)
     feed(link, [45_000, 45_000], rtt_ms, mbps / 20)
-    assert link.expect(45_000).ms == pytest.approx(transfer_ms(45_000, rtt_ms, mbps / 20), rel=0.15)
+    assert link.expects(45_000).ms == pytest.approx(transfer_ms(45_000, rtt_ms, mbps / 20), rel=0.15)
 
 
 @given(rtts_ms, bandwidths_mbps, frame_sizes)
 def test_a_twentyfold_rise_is_followed_within_two_samples(rtt_ms: float, mbps: float, sizes: list[int]) -> None:
-    link = Link()
+    link = TimedLink()
     feed(link, mixed(sizes), rtt_ms, mbps)
     feed(link, [45_000, 45_000], rtt_ms, mbps * 20)
-    assert link.expect(45_000).ms == pytest.approx(transfer_ms(45_000, rtt_ms, mbps * 20), rel=0.15)
+    assert link.expects(45_000).ms == pytest.approx(transfer_ms(45_000, rtt_ms, mbps * 20), rel=0.15)
 
 
 @given(rtts_ms, bandwidths_mbps, frame_sizes, st.floats(3, 1000))
 def test_one_stall_is_not_a_trend(rtt_ms: float, mbps: float, sizes: list[int], stall: float) -> None:
-    link = Link()
+    link = TimedLink()
     feed(link, mixed(sizes), rtt_ms, mbps)
-    steady_ms = link.expect(45_000).ms
-    link.observe(45_000, steady_ms * stall)
-    assert link.expect(45_000).ms < 1.3 * steady_ms
+    steady_ms = link.expects(45_000).ms
+    link.exchange(45_000, steady_ms * stall)
+    assert link.expects(45_000).ms < 1.3 * steady_ms
     feed(link, [45_000] * 3, rtt_ms, mbps)
-    assert link.expect(45_000).ms == pytest.approx(steady_ms, rel=0.1)
+    assert link.expects(45_000).ms == pytest.approx(steady_ms, rel=0.1)
 
 
 @given(rtts_ms, bandwidths_mbps)
 def test_a_steady_link_becomes_certain(rtt_ms: float, mbps: float) -> None:
-    link = Link()
-    link.observe(PROBE_BYTES, transfer_ms(PROBE_BYTES, rtt_ms, mbps))
+    link = TimedLink()
+    link.exchange(PROBE_BYTES, transfer_ms(PROBE_BYTES, rtt_ms, mbps))
     feed(link, [45_000], rtt_ms, mbps)
-    early = link.expect(45_000)
+    early = link.expects(45_000)
     feed(link, [45_000] * 30, rtt_ms, mbps)
-    late = link.expect(45_000)
+    late = link.expects(45_000)
     assert late.spread_ms / late.ms < 0.1 * early.spread_ms / early.ms
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.floats(0, 1e6)), max_size=60), st.integers(0, 10**7))
 def test_no_samples_whatever_make_it_expect_the_impossible(samples: list[tuple[int, float]], size: int) -> None:
-    link = Link()
+    link = TimedLink()
     for size_bytes, ms in samples:
-        link.observe(size_bytes, ms)
-    estimate = link.expect(size)
+        link.exchange(size_bytes, ms)
+    estimate = link.expects(size)
     assert 0 < estimate.ms < float("inf")
     assert 0 <= estimate.spread_ms < float("inf")
     assert link.rtt_ms >= 0
@@ -94,10 +120,34 @@ def test_no_samples_whatever_make_it_expect_the_impossible(samples: list[tuple[i
 
 
 def test_a_link_that_was_away_keeps_its_round_trip_time_but_not_its_bandwidth() -> None:
-    link = Link()
+    link = TimedLink()
     feed(link, [PROBE_BYTES, 45_000, 45_000, PROBE_BYTES], 30, 10)
     link.forget()
     assert link.samples == 0
-    link.observe(45_000, transfer_ms(45_000, 30, 1))
+    link.exchange(45_000, transfer_ms(45_000, 30, 1))
     assert link.rtt_ms == pytest.approx(30, rel=0.1)
     assert link.uplink_mbps == pytest.approx(1, rel=0.1)
+
+
+def test_exchanges_that_met_the_same_stall_do_not_confirm_each_other() -> None:
+    link = TimedLink()
+    feed(link, mixed([45_000] * 10), 40, 20)
+    steady_ms, now = link.expects(45_000).ms, link.clock.now
+    for begun in (0.0, 0.1, 0.2, 0.3):
+        link.observe(45_000, (1.1 - begun) * 1000, now + 1.1)  # all answered when the stall ends
+    assert link.expect(45_000, now + 1.1).ms == pytest.approx(steady_ms, rel=0.01)
+
+
+def test_one_early_answer_is_believed() -> None:
+    link = TimedLink()
+    feed(link, mixed([45_000] * 10), 40, 1)
+    feed(link, [45_000], 40, 20)
+    assert link.expects(45_000).ms == pytest.approx(transfer_ms(45_000, 40, 20), rel=0.15)
+
+
+def test_silence_makes_a_volatile_link_uncertain_but_not_another_one() -> None:
+    link = TimedLink()
+    feed(link, mixed([45_000] * 10), 40, 5, noise=[0.9, 1.1] * 5)
+    soon, later = link.expects(45_000), link.expect(45_000, link.clock.now + 2)
+    assert later.ms == soon.ms
+    assert later.spread_ms > 1.5 * soon.spread_ms

@@ -10,11 +10,28 @@ from astraea.device.policy import LOCAL, Policy, choose
 
 PIXELS = 640 * 480
 FRAME_BYTES = 45_000
+TAUGHT = 4.0
+"""When a world has been taught from time 0."""
 
 durations_ms = st.floats(0.1, 20_000)
 estimates = st.dictionaries(
     st.sampled_from([LOCAL, "a", "b", "c"]), st.builds(Estimate, durations_ms, st.floats(0, 5000)), min_size=1
 )
+
+
+def exchange(
+    policy: Policy, target: str, size_bytes: int, network_ms: float, server_ms: float = 0.0, *, sent_at: float
+) -> None:
+    """A frame goes out and its answer comes."""
+    policy.observe_sent(target, size_bytes=size_bytes, now=sent_at)
+    policy.observe_answer(
+        target,
+        size_bytes=size_bytes,
+        network_ms=network_ms,
+        server_ms=server_ms,
+        sent_at=sent_at,
+        now=sent_at + (network_ms + server_ms) / 1000,
+    )
 
 
 class World:
@@ -40,7 +57,7 @@ class World:
             for target, (_, _, server_ms) in self.edges.items():
                 size = 256 if index % 2 == 0 else FRAME_BYTES
                 network_ms = self.remote_ms(target, size) - server_ms
-                policy.observe_answer(target, size_bytes=size, network_ms=network_ms, server_ms=server_ms, now=now)
+                exchange(policy, target, size, network_ms, server_ms, sent_at=now + index / 10)
 
 
 edges = st.dictionaries(
@@ -66,7 +83,7 @@ def test_the_target_with_the_lowest_true_response_time_is_chosen_when_estimates_
     world = World(local_ms, remotes)
     policy = Policy(local=True)
     world.teach(policy)
-    decision = policy.decide(PIXELS)
+    decision = policy.decide(PIXELS, now=TAUGHT)
     assert decision is not None
     best_ms = min(world.truth_ms(target) for target in [LOCAL, *remotes])
     assert world.truth_ms(decision.target) <= 1.001 * best_ms
@@ -79,9 +96,9 @@ def test_a_target_that_is_no_longer_offered_is_never_chosen(
 ) -> None:
     policy = Policy(local=True)
     World(local_ms, remotes).teach(policy)
-    policy.decide(PIXELS)
+    policy.decide(PIXELS, now=TAUGHT)
     policy.offer(left)
-    decision = policy.decide(PIXELS)
+    decision = policy.decide(PIXELS, now=TAUGHT)
     assert decision is not None
     assert decision.target in {LOCAL, *left}
 
@@ -94,9 +111,9 @@ def test_equal_targets_are_not_swapped_to_and_fro(noise: float, ms: float) -> No
     chosen = []
     for index in range(40):
         policy.observe_local(ms * jitter[index % 2])
-        policy.observe_answer("a", size_bytes=1, network_ms=ms * jitter[(index + 1) % 2], server_ms=0.0, now=0.0)
+        exchange(policy, "a", FRAME_BYTES, ms * jitter[(index + 1) % 2], sent_at=float(index))
         policy.observe_encoding(PIXELS, FRAME_BYTES, 0.0)
-        decision = policy.decide(PIXELS)
+        decision = policy.decide(PIXELS, now=index + 0.9)
         assert decision is not None
         chosen.append(decision.target)
     switches = sum(before != after for before, after in pairwise(chosen[10:]))
@@ -106,7 +123,7 @@ def test_equal_targets_are_not_swapped_to_and_fro(noise: float, ms: float) -> No
 def test_work_waiting_on_the_device_counts_as_its_time() -> None:
     policy = Policy(local=True)
     World(100, {"a": (50, 10, 50)}).teach(policy)  # 136 ms by way of the edge
-    idle, busy = policy.decide(PIXELS), policy.decide(PIXELS, local_queue=1)
+    idle, busy = policy.decide(PIXELS, now=TAUGHT), policy.decide(PIXELS, now=TAUGHT, local_queue=1)
     assert idle is not None
     assert busy is not None
     assert (idle.target, busy.target) == (LOCAL, "a")
@@ -116,15 +133,14 @@ def test_a_failed_target_is_left_alone_until_a_probe_reaches_it() -> None:
     policy = Policy(local=True)
     world = World(500, {"a": (20, 10, 10)})
     world.teach(policy, now=0.0)
-    assert policy.decide(PIXELS).target == "a"  # type: ignore[union-attr]  # there is a target
-    policy.observe_failure("a", now=1.0)
-    assert policy.decide(PIXELS).target == LOCAL  # type: ignore[union-attr]
-    assert policy.probes(1.0) == []
-    [contact] = policy.probes(1.5)
-    assert contact.target == "a"
-    for now in (1.52, 1.6):
-        policy.observe_probe("a", size_bytes=contact.size_bytes, network_ms=20, now=now)
-    assert policy.decide(PIXELS).target == "a"  # type: ignore[union-attr]
+    assert policy.decide(PIXELS, now=TAUGHT).target == "a"  # type: ignore[union-attr]  # there is a target
+    policy.observe_failure("a", sent_at=TAUGHT, now=TAUGHT)
+    assert policy.decide(PIXELS, now=TAUGHT).target == LOCAL  # type: ignore[union-attr]
+    assert policy.probes(TAUGHT) == []
+    for now in (TAUGHT + 0.5, TAUGHT + 0.6):
+        [contact] = policy.probes(now)
+        policy.observe_probe("a", size_bytes=contact.size_bytes, network_ms=21, sent_at=now, now=now + 0.021)
+    assert policy.decide(PIXELS, now=TAUGHT + 0.7).target == "a"  # type: ignore[union-attr]
 
 
 def test_probes_of_a_target_that_stays_away_come_ever_less_often_but_do_not_end() -> None:
@@ -135,57 +151,91 @@ def test_probes_of_a_target_that_stays_away_come_ever_less_often_but_do_not_end(
         now = tick / 10
         for probe in policy.probes(now):
             sent.append(now)
-            policy.observe_failure(probe.target, now=now)
+            policy.observe_failure(probe.target, sent_at=now, now=now)
     assert 55 <= len(sent) <= 70
     assert sent[-1] > 58
 
 
-def test_a_target_in_use_is_not_probed_and_one_left_idle_costs_one_percent_of_its_traffic() -> None:
-    policy = Policy(local=True)
-    World(500, {"a": (20, 10, 10)}).teach(policy, now=0.0)
-    assert policy.probes(0.9) == []
-    probed_bytes = 0
-    for tick in range(10, 1000):
-        now = tick / 10
-        for probe in policy.probes(now):
-            probed_bytes += probe.size_bytes
-            policy.observe_probe(probe.target, size_bytes=probe.size_bytes, network_ms=23, now=now)
-    assert probed_bytes <= 0.01 * 1000 * FRAME_BYTES
-
-
-def test_an_overdue_target_is_not_chosen_until_a_probe_follows_its_late_answer() -> None:
-    policy = Policy(local=True)
-    world = World(500, {"a": (20, 10, 10)})
-    world.teach(policy)
-    policy.observe_overdue("a")
-    assert policy.probes(2.0) == []
-    assert policy.decide(PIXELS).target == LOCAL  # type: ignore[union-attr]
-    policy.observe_answer("a", size_bytes=FRAME_BYTES, network_ms=400, server_ms=10, now=2.0)
-    assert policy.decide(PIXELS).target == LOCAL  # type: ignore[union-attr]
-    [probe] = policy.probes(2.0)
-    policy.observe_probe("a", size_bytes=probe.size_bytes, network_ms=23, now=2.1)
-    assert policy.decide(PIXELS).target == "a"  # type: ignore[union-attr]
-
-
-def test_a_late_answer_that_a_probe_confirms_changes_the_choice() -> None:
+def test_a_target_in_use_is_not_probed() -> None:
     policy = Policy(local=True)
     World(500, {"a": (20, 10, 10)}).teach(policy)
-    policy.observe_overdue("a")
-    policy.observe_answer("a", size_bytes=FRAME_BYTES, network_ms=920, server_ms=10, now=2.0)  # 0.4 Mbit/s
-    [probe] = policy.probes(2.0)
-    policy.observe_probe("a", size_bytes=probe.size_bytes, network_ms=102, now=2.1)
-    decision = policy.decide(PIXELS)
+    for index in range(50):
+        now = TAUGHT + index / 10
+        policy.decide(PIXELS, now=now)
+        exchange(policy, "a", FRAME_BYTES, 56, 10, sent_at=now)
+        assert policy.probes(now + 0.1) == []
+
+
+@given(st.floats(0.2, 100), st.floats(0.001, 3))
+def test_probes_of_a_target_left_idle_cost_one_percent_of_its_traffic(mbps: float, answer_s: float) -> None:
+    policy = Policy(local=True)
+    World(500, {"a": (20, mbps, 10)}).teach(policy)
+    probed_bytes = 0
+    for tick in range(1000):
+        now = TAUGHT + tick / 10
+        policy.decide(PIXELS, now=now)
+        for probe in policy.probes(now):
+            probed_bytes += probe.size_bytes
+            policy.observe_sent("a", size_bytes=probe.size_bytes, now=now)
+            policy.observe_probe(
+                "a", size_bytes=probe.size_bytes, network_ms=answer_s * 1000, sent_at=now, now=now + answer_s
+            )
+    saved_before = FRAME_BYTES  # at most
+    assert 0 < probed_bytes <= 0.01 * 1000 * FRAME_BYTES + saved_before
+
+
+def test_a_silent_target_is_raced_and_after_a_while_left_alone() -> None:
+    policy = Policy(local=True)
+    World(500, {"a": (20, 10, 10)}).teach(policy)
+    policy.observe_sent("a", size_bytes=FRAME_BYTES, now=TAUGHT)
+    in_time, late, silent = (policy.decide(PIXELS, now=TAUGHT + seconds) for seconds in (0.05, 0.2, 20))
+    assert in_time is not None
+    assert late is not None
+    assert silent is not None
+    assert in_time.target == "a"
+    assert 0 < in_time.patience_ms < 250
+    assert (late.target, late.patience_ms) == ("a", 0)
+    assert silent.target == LOCAL
+
+
+def test_one_late_answer_is_an_accident_and_a_second_one_a_change() -> None:
+    policy = Policy(local=True)
+    World(500, {"a": (20, 10, 10)}).teach(policy)
+    decisions = []
+    for sent_at in (TAUGHT, TAUGHT + 2):  # now 0.4 Mbit/s
+        exchange(policy, "a", FRAME_BYTES, 920, 10, sent_at=sent_at)
+        decisions.append(policy.decide(PIXELS, now=sent_at + 1))
+    accident, change = decisions
+    assert accident is not None
+    assert change is not None
+    assert accident.target == "a"
+    assert accident.patience_ms > 0
+    assert change.target == LOCAL or change.patience_ms == 0  # the device answers, whatever else is tried
+    assert policy.estimates(PIXELS, now=TAUGHT + 3)["a"].ms == pytest.approx(930, rel=0.1)
+
+
+def test_what_was_given_up_makes_a_target_silent_until_it_is_heard_again() -> None:
+    policy = Policy(local=True)
+    World(500, {"a": (20, 10, 10)}).teach(policy)
+    policy.observe_sent("a", size_bytes=FRAME_BYTES, now=TAUGHT)
+    policy.observe_silence("a", sent_at=TAUGHT)
+    for frame in range(200):
+        now = TAUGHT + frame / 10
+        decision = policy.decide(PIXELS, now=now)
     assert decision is not None
     assert decision.target == LOCAL
-    assert policy.estimates(PIXELS)["a"].ms == pytest.approx(930, rel=0.1)
+    [probe] = policy.probes(now)
+    policy.observe_sent("a", size_bytes=probe.size_bytes, now=now)
+    policy.observe_probe("a", size_bytes=probe.size_bytes, network_ms=22, sent_at=now, now=now + 0.022)
+    assert policy.decide(PIXELS, now=now + 0.1).target == "a"  # type: ignore[union-attr]
 
 
 def test_a_device_without_a_model_tries_a_target_that_is_away_rather_than_none() -> None:
     policy = Policy(local=False)
-    assert policy.decide(PIXELS) is None
+    assert policy.decide(PIXELS, now=TAUGHT) is None
     policy.offer(["a"])
-    policy.observe_failure("a", now=0.0)
-    decision = policy.decide(PIXELS)
+    policy.observe_failure("a", sent_at=0.0, now=0.0)
+    decision = policy.decide(PIXELS, now=TAUGHT)
     assert decision is not None
     assert decision.target == "a"
     assert decision.give_up_ms >= 10_000
@@ -196,5 +246,5 @@ def test_a_slow_device_gives_a_remote_answer_more_time_before_it_gives_up() -> N
     for local_ms in (300, 20_000):
         policy = Policy(local=True)
         World(local_ms, {"a": (20, 10, 10)}).teach(policy)
-        decisions.append(policy.decide(PIXELS))
+        decisions.append(policy.decide(PIXELS, now=TAUGHT))
     assert decisions[0].give_up_ms < decisions[1].give_up_ms  # type: ignore[union-attr]

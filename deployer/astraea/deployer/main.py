@@ -23,7 +23,7 @@ class Verb(NamedTuple):
 
 
 _EDGE, _DEPLOY, _BROKER = "On an edge node", "From files to a running service", "Between devices and nodes"
-_MODELS = "Models"
+_MODELS, _DEVICE = "Models", "On a device"
 
 VERBS = (
     Verb("init", "Write the three files of a new service.", _DEPLOY, "astraea.deployer.cli", "deploy"),
@@ -36,6 +36,7 @@ VERBS = (
     Verb("serve", "Serve one service from its folder.", _EDGE, "astraea.edge_server.cli", "edge"),
     Verb("broker", "Keep the list of instances; tell devices the best.", _BROKER, "astraea.broker.cli", "broker"),
     Verb("models", "List, pull and show the models of the zoo.", _MODELS, "astraea.models.cli", "device"),
+    Verb("simulate", "Replay measured networks; judge the decisions.", _DEVICE, "astraea.device.cli", "device"),
 )
 
 

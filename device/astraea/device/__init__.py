@@ -11,6 +11,7 @@ from .errors import (
     DeviceError,
     LateError,
     RefusedError,
+    SimulationError,
     TransportError,
     UnreachableError,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Policy",
     "RefusedError",
     "Reply",
+    "SimulationError",
     "Transport",
     "TransportError",
     "UnreachableError",

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 _WINDOW = 9
 """Samples kept: enough for a median that four outliers in a row can't move, few enough to follow a throttled CPU."""
+_MIDDLE_HALF_SIGMAS = 1.349
+"""The distance between a Gaussian's quartiles in standard deviations."""
 
 
 class Estimate(NamedTuple):
@@ -28,6 +30,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._samples: deque[float] = deque(maxlen=_WINDOW)
+        self._estimate: Estimate | None = None
 
     def __bool__(self) -> bool:
         """Whether anything has been observed."""
@@ -36,6 +39,7 @@ class Recent:
     def observe(self, value: float) -> None:
         """Learn one more sample."""
         self._samples.append(value)
+        self._estimate = None
 
     @property
     def median(self) -> float:
@@ -44,14 +48,18 @@ class Recent:
         Raises:
             statistics.StatisticsError: nothing has been observed.
         """
-        return median(self._samples)
+        return self.estimate.ms
 
     @property
     def estimate(self) -> Estimate:
-        """For durations in ms: the median, and 1.48 times the median deviation (a Gaussian's standard deviation).
+        """For durations in ms: the median, and the spread that the middle half of the samples has in a Gaussian.
 
         Raises:
             statistics.StatisticsError: nothing has been observed.
         """
-        middle = self.median
-        return Estimate(middle, 1.48 * median(abs(sample - middle) for sample in self._samples))
+        if self._estimate is None:
+            ordered = sorted(self._samples)
+            quarter = len(ordered) // 4
+            middle_half = ordered[-1 - quarter] - ordered[quarter]
+            self._estimate = Estimate(median(ordered), middle_half / _MIDDLE_HALF_SIGMAS)
+        return self._estimate

@@ -1,29 +1,31 @@
 """What a device knows of the way to one remote target: its bandwidth and its round trip time.
 
 Both come from the same passive samples. Sending `b` bytes and having the answer back takes, the server's own time
-left out, `t = rtt + b / bandwidth`. A link fits the two unknowns to its recent samples by least squares of the
-*relative* error, older samples counting less. The relative error keeps one stall from being a trend: however late an
-answer comes, it is off by less than 100 %. Two samples in a row that disagree the same way are a change, not an
-accident: what was known before them is forgotten, except that the round trip time is taken to have stayed.
+left out, `t = rtt + b * ms_per_byte`. A link follows the two unknowns with a Kalman filter (R. E. Kalman, "A New
+Approach to Linear Filtering and Prediction Problems", 1960): the round trip time hardly drifts, the bandwidth moves as
+much from sample to sample as it has been seen to, and what is uncertain grows with the time since the last sample.
+
+One stall is not a trend: an answer that is far later than expected counts for nothing until a second one is late too;
+then the bandwidth has changed and is learnt anew, while the round trip time is taken to have stayed. Exchanges that
+overlapped may have met the same stall, so they don't confirm each other; nor does one clear another of suspicion that
+is too small to have felt what that one felt. An answer that is far earlier than expected is believed at once: it may
+be late by accident, but not early.
 """
 
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import log, sqrt
 from typing import NamedTuple
 
 from .estimates import Estimate
 
 _FORGETTING = 0.85
-"""Weight of a sample relative to the next one: about the last seven count."""
-_RTT_PRIOR_WEIGHT = 0.004
-"""Pull towards the round trip time believed before, against one sample's weight of 1: decides only when all samples
-have the same size, which says nothing about how their time divides between the two unknowns."""
+"""Weight of a surprise relative to the next one: about the last seven count."""
 _CHANGE_RATIO = 1.15
 """A sample this many times slower or faster than expected is suspect, on a link that has been steady."""
 _CHANGE_SIGMAS = 3.0
-"""On an unsteady one, it takes this many standard deviations of its noise..."""
+"""On an unsteady one, it takes this many standard deviations of its surprises..."""
 _CHANGE_RATIO_MOST = 3.0
-"""...but never more than this ratio, so that no noise hides a real change."""
+"""...but never more than this ratio, so that no unsteadiness hides a real change."""
 _FIRST_SPREAD = 0.25
 """Relative uncertainty of a link seen once or twice: how consecutive frames on a cellular uplink commonly differ."""
 _FIRST_SPREAD_WEIGHT = 0.3
@@ -35,47 +37,70 @@ _LEAST_MS = 0.01
 """Below what a clock and a loopback socket can tell apart."""
 _BITS_PER_BYTE = 8
 
+_FIRST_RTT_MS, _FIRST_RTT_SPREAD_MS = 50.0, 1000.0
+_FIRST_MS_PER_BYTE, _FIRST_MS_PER_BYTE_SPREAD = 0.001, 0.1
+"""8 Mbit/s, but who knows: the spread is 80 kbit/s, about the least that is of use for pictures."""
+_LEAST_MS_PER_BYTE = 8e-7
+"""10 Gbit/s: no uplink of a device is faster."""
+_RTT_DRIFT = 0.005
+"""Relative drift of the round trip time in a second: it belongs to the route, which seldom changes."""
+_JITTER = 0.03
+"""Relative error of a sample that says nothing about the link: schedulers, retransmissions, other traffic."""
+_VOLATILE_S = 0.1
+"""Surprises are those between frames of a camera, so this far apart..."""
+_VOLATILE_MOST_S = 3.0
+"""...and what a link does in many times that is no wilder than what it does in this: bandwidth has its bounds."""
+
 
 class _Sample(NamedTuple):
     size_bytes: int
     ms: float
+    ended_s: float
+
+    @property
+    def began_s(self) -> float:
+        return self.ended_s - self.ms / 1000
 
 
 @dataclass(slots=True)
-class _Fit:
-    """Sums of the weighted least squares for `rtt * u + ms_per_byte * v = 1` with `u = 1 / t`, `v = b / t`."""
+class _Belief:
+    """The filter's state: the two unknowns, their variances, and how their errors go together."""
 
-    uu: float = 0.0
-    uv: float = 0.0
-    vv: float = 0.0
-    u: float = 0.0
-    v: float = 0.0
+    rtt_ms: float = _FIRST_RTT_MS
+    ms_per_byte: float = _FIRST_MS_PER_BYTE
+    rtt_variance: float = _FIRST_RTT_SPREAD_MS**2
+    covariance: float = 0.0
+    per_byte_variance: float = _FIRST_MS_PER_BYTE_SPREAD**2
 
-    def add(self, sample: _Sample) -> None:
-        u, v = 1 / sample.ms, sample.size_bytes / sample.ms
-        self.uu = _FORGETTING * self.uu + u * u
-        self.uv = _FORGETTING * self.uv + u * v
-        self.vv = _FORGETTING * self.vv + v * v
-        self.u = _FORGETTING * self.u + u
-        self.v = _FORGETTING * self.v + v
+    def expected_ms(self, size_bytes: int) -> float:
+        return max(_LEAST_MS, self.rtt_ms + size_bytes * self.ms_per_byte)
 
-    def solve(self, rtt_prior_ms: float) -> tuple[float, float]:
-        """The best (rtt_ms, ms_per_byte), neither of them negative."""
-        pull = _RTT_PRIOR_WEIGHT / rtt_prior_ms**2
-        uu, u = self.uu + pull, self.u + pull * rtt_prior_ms
-        determinant = uu * self.vv - self.uv**2
-        if determinant > 1e-12 * uu * self.vv:
-            rtt = (u * self.vv - self.v * self.uv) / determinant
-            per_byte = (uu * self.v - self.uv * u) / determinant
-            if rtt >= 0 and per_byte >= 0:
-                return rtt, per_byte
-            if rtt < 0:
-                return 0.0, self.v / self.vv
-        return u / uu, 0.0
+    def variance(self, size_bytes: int) -> float:
+        both = 2 * size_bytes * self.covariance + size_bytes**2 * self.per_byte_variance
+        return max(0.0, self.rtt_variance + both)
+
+    def age(self, seconds: float, volatility: float) -> None:
+        self.rtt_variance += (_RTT_DRIFT * self.rtt_ms) ** 2 * seconds
+        self.per_byte_variance += _wander(self.ms_per_byte, seconds, volatility)
+
+    def learn(self, size_bytes: int, ms: float) -> None:
+        rtt_share = self.rtt_variance + size_bytes * self.covariance
+        per_byte_share = self.covariance + size_bytes * self.per_byte_variance
+        total = rtt_share + size_bytes * per_byte_share + (_JITTER * ms) ** 2 + _LEAST_MS
+        error = ms - self.rtt_ms - size_bytes * self.ms_per_byte
+        self.rtt_ms = min(max(0.0, self.rtt_ms + rtt_share / total * error), ms)
+        self.ms_per_byte = max(_LEAST_MS_PER_BYTE, self.ms_per_byte + per_byte_share / total * error)
+        self.rtt_variance -= rtt_share**2 / total
+        self.covariance -= rtt_share * per_byte_share / total
+        self.per_byte_variance -= per_byte_share**2 / total
+
+    def doubt_bandwidth(self) -> None:
+        self.covariance = 0.0
+        self.per_byte_variance = _FIRST_MS_PER_BYTE_SPREAD**2
 
 
 @dataclass(slots=True)
-class _Noise:
+class _Volatility:
     """A running mean square of log(actual / expected)."""
 
     total: float = _FIRST_SPREAD_WEIGHT * _FIRST_SPREAD**2
@@ -91,7 +116,7 @@ class _Noise:
 
 
 class Link:
-    """The estimate for one target. It reads no clock and opens no socket.
+    """The estimate for one target. It reads no clock and opens no socket; `now` is seconds on any monotonic clock.
 
     Attributes:
         samples: how many it has learnt from since the link last changed.
@@ -99,74 +124,97 @@ class Link:
 
     def __init__(self) -> None:
         self.samples = 0
-        self._fit = _Fit()
-        self._rtt_ms = 0.0
-        self._ms_per_byte = 0.0
-        self._rtt_prior_ms: float | None = None
-        self._noise = _Noise()
+        self._belief = _Belief()
+        self._volatility = _Volatility()
         self._largest_bytes = 0
         self._suspect: _Sample | None = None
+        self._heard_s: float | None = None
 
     @property
     def rtt_ms(self) -> float:
         """Round trip time of a message of no size."""
-        return self._rtt_ms
+        return self._belief.rtt_ms
 
     @property
     def uplink_mbps(self) -> float:
-        """Bandwidth towards the target in 10^6 bit/s; infinite while no sample was slowed by its size."""
-        return _BITS_PER_BYTE / (1000 * self._ms_per_byte) if self._ms_per_byte > 0 else float("inf")
+        """Bandwidth towards the target in 10^6 bit/s."""
+        return _BITS_PER_BYTE / (1000 * self._belief.ms_per_byte)
 
     @property
     def settled(self) -> bool:
         """Whether the last samples agree with one another; another one soon would teach little."""
         return self.samples >= _SETTLED_SAMPLES and self._suspect is None
 
-    def expect(self, size_bytes: int) -> Estimate:
+    def expect(self, size_bytes: int, now: float) -> Estimate:
         """How long sending `size_bytes` and having a short answer takes, the server's own time left out."""
-        ms = max(_LEAST_MS, self._rtt_ms + self._ms_per_byte * size_bytes)
-        return Estimate(ms, ms * self._noise.sigma)
+        ms, sigma = self._belief.expected_ms(size_bytes), self._volatility.sigma
+        aged = _wander(self._belief.ms_per_byte * size_bytes, self._silent_s(now), sigma)
+        return Estimate(ms, sqrt(self._belief.variance(size_bytes) + aged + (ms * sigma) ** 2))
 
-    def observe(self, size_bytes: int, ms: float) -> None:
-        """Learn from an exchange that took `ms` for `size_bytes` sent, the server's own time taken off."""
-        sample = _Sample(size_bytes, max(_LEAST_MS, ms))
+    def observe(self, size_bytes: int, ms: float, now: float) -> None:
+        """Learn at `now` from an exchange that took `ms` for `size_bytes` sent, the server's own time taken off."""
+        self._belief.age(self._silent_s(now), self._volatility.sigma)
+        self._heard_s = now
+        sample = _Sample(size_bytes, max(_LEAST_MS, ms), now)
         if size_bytes > _KNOWN_RANGE * self._largest_bytes:
-            self._learn(sample)  # beyond what is known: nothing to be surprised about
+            self._learn(size_bytes, sample.ms)  # beyond what is known: nothing to be surprised about
             return
-        surprise = log(sample.ms / self.expect(size_bytes).ms)
-        limit = min(max(log(_CHANGE_RATIO), _CHANGE_SIGMAS * self._noise.sigma), log(_CHANGE_RATIO_MOST))
-        if abs(surprise) <= limit:
-            self._suspect = None
-            self._noise.add(surprise)
-            self._learn(sample)
-        elif self._suspect is not None and (surprise > 0) == (
-            self._suspect.ms > self.expect(self._suspect.size_bytes).ms
-        ):
-            self._restart(self._suspect, sample)
+        surprise = self._surprise(sample)
+        limit = min(max(log(_CHANGE_RATIO), _CHANGE_SIGMAS * self._volatility.sigma), log(_CHANGE_RATIO_MOST))
+        if surprise > limit:
+            self._slow_down(sample, surprise)
+        elif surprise < -limit:
+            self._speed_up(sample, surprise)
         else:
-            # An accident so far: it counts as no more surprising than the limit.
-            self._suspect = sample
-            bounded = self.expect(size_bytes).ms * exp(limit if surprise > 0 else -limit)
-            self._learn(_Sample(size_bytes, bounded))
+            self._agree(sample, surprise)
 
     def forget(self) -> None:
         """The link was away: what was known of its bandwidth no longer holds."""
-        self._rtt_prior_ms = self._rtt_ms or self._rtt_prior_ms
-        self._fit = _Fit()
-        self._noise = _Noise()
-        self._largest_bytes = 0
+        self._volatility = _Volatility()
+        self._relearn()
+
+    def _agree(self, sample: _Sample, surprise: float) -> None:
+        suspect = self._suspect
+        if suspect and sample.began_s >= suspect.ended_s and sample.size_bytes >= suspect.size_bytes:
+            self._suspect = None
+        self._volatility.add(surprise)
+        self._learn(sample.size_bytes, sample.ms)
+
+    def _speed_up(self, sample: _Sample, surprise: float) -> None:
+        """An answer may be late by accident, but not early: the link is faster than believed."""
+        self._volatility.add(max(surprise, -log(_CHANGE_RATIO_MOST)))
+        self._belief.age(_VOLATILE_S, self._volatility.sigma)
         self._suspect = None
-        self.samples = 0
+        self._learn(sample.size_bytes, sample.ms)
 
-    def _restart(self, *samples: _Sample) -> None:
-        """Two samples agree that the link is another one: start again from them."""
-        self.forget()
+    def _slow_down(self, sample: _Sample, surprise: float) -> None:
+        if self._suspect is None:
+            self._suspect = sample  # an accident so far: nothing is learnt from it
+        elif sample.began_s >= self._suspect.ended_s:
+            # Two agree that the link is another one. Having changed, it may well change again.
+            self._volatility.add(min(surprise, log(_CHANGE_RATIO_MOST)))
+            self._relearn(self._suspect, sample)
+
+    def _surprise(self, sample: _Sample) -> float:
+        return log(sample.ms / self._belief.expected_ms(sample.size_bytes))
+
+    def _relearn(self, *samples: _Sample) -> None:
+        """Start again from these samples, but for the round trip time."""
+        self._belief.doubt_bandwidth()
+        self._suspect = None
+        self._largest_bytes = self.samples = 0
         for sample in samples:
-            self._learn(sample)
+            self._learn(sample.size_bytes, sample.ms)
 
-    def _learn(self, sample: _Sample) -> None:
-        self._rtt_prior_ms = min(self._rtt_prior_ms or sample.ms, sample.ms)
-        self._largest_bytes = max(self._largest_bytes, sample.size_bytes)
+    def _learn(self, size_bytes: int, ms: float) -> None:
+        self._largest_bytes = max(self._largest_bytes, size_bytes)
         self.samples += 1
-        self._fit.add(sample)
-        self._rtt_ms, self._ms_per_byte = self._fit.solve(self._rtt_prior_ms)
+        self._belief.learn(size_bytes, ms)
+
+    def _silent_s(self, now: float) -> float:
+        return 0.0 if self._heard_s is None else max(0.0, now - self._heard_s)
+
+
+def _wander(quantity: float, seconds: float, volatility: float) -> float:
+    """The variance that a quantity has come to have in some time."""
+    return (volatility * quantity) ** 2 * min(seconds, _VOLATILE_MOST_S) / _VOLATILE_S

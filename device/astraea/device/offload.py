@@ -104,7 +104,8 @@ class Offloader:
             DeviceError: the image is no picture.
         """
         start = perf_counter()
-        decision = self.policy.decide(_pixels(frame), local_queue=self._engine.pending if self._engine else 0)
+        queue = self._engine.pending if self._engine else 0
+        decision = self.policy.decide(_pixels(frame), now=monotonic(), local_queue=queue)
         try:
             answer = await self._try(frame, decision)
             failure = None
@@ -135,15 +136,16 @@ class Offloader:
             return await self._fall_back(frame, decision, error)
 
     async def _hedge(self, frame: Frame, decision: Decision, remote: asyncio.Task[_Answer]) -> _Answer:
-        """The answer is overdue: the device starts on the frame too, and whoever is first has answered it."""
-        self.policy.observe_overdue(decision.target)
+        """The device starts on the frame too, and whoever is first has answered it."""
         local = self._spawn(self._locally(frame))
         await asyncio.wait([remote, local], return_when=asyncio.FIRST_COMPLETED)
         if remote.done() and remote.exception() is None:
             return remote.result()
         # The remote exchange goes on behind the scenes: its end, good or bad, tells what the link has become.
-        late = f"nothing from {decision.target} after {decision.patience_ms:.0f} ms"
-        return (await local)._replace(fallback=late)
+        answer = await local
+        if decision.patience_ms == 0:
+            return answer  # a race that the device was meant to run
+        return answer._replace(fallback=f"nothing from {decision.target} after {decision.patience_ms:.0f} ms")
 
     async def _fall_back(self, frame: Frame, decision: Decision, error: TransportError) -> _Answer:
         """The device answers what a remote target could not; without a model of its own, the next target."""
@@ -165,17 +167,23 @@ class Offloader:
         start = perf_counter()
         payload = await asyncio.to_thread(encode, frame.image, self._encoding)
         self.policy.observe_encoding(_pixels(frame), len(payload), (perf_counter() - start) * 1000)
+        sent_at = monotonic()
+        self.policy.observe_sent(name, size_bytes=len(payload), now=sent_at)
         try:
             way, reply = await self._exchange(name, payload, give_up_s)
             answer = _read(reply, way.target, len(payload))
+        except LateError:
+            self.policy.observe_silence(name, sent_at=sent_at)
+            raise
         except TransportError:
-            self.policy.observe_failure(name, now=monotonic())
+            self.policy.observe_failure(name, sent_at=sent_at, now=monotonic())
             raise
         self.policy.observe_answer(
             name,
             size_bytes=len(payload),
             network_ms=reply.network_ms,
             server_ms=reply.server.total_ms,
+            sent_at=sent_at,
             now=monotonic(),
         )
         return answer
@@ -197,15 +205,23 @@ class Offloader:
         way = self._ways.get(probe.target)
         if way is None:
             return
+        sent_at = monotonic()
+        self.policy.observe_sent(probe.target, size_bytes=probe.size_bytes, now=sent_at)
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 reply = await way.transport.probe(bytes(probe.size_bytes))
-        except (TransportError, TimeoutError) as error:
-            _log.debug("probe of %s: %s", probe.target, error or "late")
-            self.policy.observe_failure(probe.target, now=monotonic())
+        except (TimeoutError, LateError):
+            self.policy.observe_silence(probe.target, sent_at=sent_at)
+        except TransportError as error:
+            _log.debug("probe of %s: %s", probe.target, error)
+            self.policy.observe_failure(probe.target, sent_at=sent_at, now=monotonic())
         else:
             self.policy.observe_probe(
-                probe.target, size_bytes=probe.size_bytes, network_ms=reply.network_ms, now=monotonic()
+                probe.target,
+                size_bytes=probe.size_bytes,
+                network_ms=reply.network_ms,
+                sent_at=sent_at,
+                now=monotonic(),
             )
 
     async def _keep_probing(self) -> None:
