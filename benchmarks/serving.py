@@ -174,7 +174,7 @@ def all_sides(options: Sequence[str]) -> Iterator[dict[str, Side]]:
         key_file.write_text(key)
         bare, ours = free_port(), free_port()
         bare_command = [sys.executable, "-m", "benchmarks.bare_fastapi", str(_FOLDER), str(bare)]
-        our_command = edge_server_command(str(_FOLDER), ours, *options)
+        our_command = edge_server_command(str(_FOLDER), ours, "--api-key-file", str(key_file), *options)
         bare_pid = stack.enter_context(server(bare_command, bare, server_cores, "/docs"))
         our_pid = stack.enter_context(server(our_command, ours, server_cores))
         with pinned(server_cores):

@@ -132,7 +132,7 @@ class Server:
     def client(self) -> httpx.Client:
         """A client of it, once it says that it is ready."""
         wait_until(lambda: " answers at " in self.log or self.process.poll() is not None)
-        address = re.search(r"answers at (http://.*?)/predict", self.log)
+        address = re.search(r"answers at (https?://.*?)/predict", self.log)
         assert address, self.log
         return httpx.Client(base_url=address[1], timeout=20)
 

@@ -51,6 +51,15 @@ def test_the_pace_stays_within_what_was_seen(calls: list[tuple[float, float]]) -
     assert 0 <= pace.service_s <= longest * 1.001
 
 
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), min_size=1, max_size=30))
+def test_the_margin_is_of_the_size_of_the_errors(judged: list[tuple[float, float]]) -> None:
+    pace = Pace()
+    for expected_s, actual_s in judged:
+        pace.judge(expected_s, actual_s)
+    errors = [abs(expected_s - actual_s) for expected_s, actual_s in judged]
+    assert 3 * min(errors) * 0.999 <= pace.margin_s <= 3 * max(errors) * 1.001
+
+
 @pytest.fixture
 async def pool() -> AsyncIterator[WorkerPool]:
     pool = WorkerPool(workers=1, queue=9)

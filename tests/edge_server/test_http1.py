@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from astraea.edge_server.http1 import parse_head
 from tests.edge_server.conftest import Server, StartServer, WriteService, wait_until
-from tests.edge_server.test_serve import GATED_HANDLER
+from tests.edge_server.test_serve import GATED_HANDLER, status
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n"
 LENGTH = "def predict(model, body: bytes): return len(body)"
@@ -175,7 +175,7 @@ def test_a_server_that_ends_says_so_to_who_waits(start_server: StartServer, writ
         connection.sendall(request(b"x", b"content-type: text/plain"))
         wait_until(lambda: "astraea_in_flight 1.0" in client.get("/metrics").text)
         server.process.terminate()
-        time.sleep(0.05)
+        wait_until(lambda: status(client, "/livez") == 0)
         (folder / "gate").touch()
         head = connection.recv(65536)
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")

@@ -59,13 +59,13 @@ def test_it_is_alive_while_it_loads_and_ready_after(
     folder = write_service(GATED_HANDLER + "    def load(model): predict(model, '')")
     start_server(folder, "--port", free_port)
     with httpx.Client(base_url=f"http://127.0.0.1:{free_port}") as client:
-        wait_until(lambda: _status(client, "/livez") == 200)
-        assert _status(client, "/readyz") == 503
+        wait_until(lambda: status(client, "/livez") == 200)
+        assert status(client, "/readyz") == 503
         (folder / "gate").touch()
-        wait_until(lambda: _status(client, "/readyz") == 200)
+        wait_until(lambda: status(client, "/readyz") == 200)
 
 
-def _status(client: httpx.Client, path: str) -> int:
+def status(client: httpx.Client, path: str) -> int:
     try:
         return client.get(path).status_code
     except httpx.TransportError:
@@ -104,7 +104,7 @@ def test_asked_to_end_it_answers_what_it_has_begun(
         call = threads.submit(client.post, "/predict", content=b"x")
         wait_until(lambda: "astraea_in_flight 1.0" in client.get("/metrics").text)
         server.process.send_signal(number)
-        wait_until(lambda: _status(client, "/readyz") in (503, 0))
+        wait_until(lambda: status(client, "/readyz") in (503, 0))
         (folder / "gate").touch()
         assert call.result().json() == {"output": "x"}
     assert server.process.wait(timeout=20) == 0
@@ -115,7 +115,7 @@ def test_asked_to_end_while_it_loads_it_does(
 ) -> None:
     server = start_server(write_service(GATED_HANDLER + "    predict(None, '')"), "--port", free_port)
     with httpx.Client(base_url=f"http://127.0.0.1:{free_port}") as client:
-        wait_until(lambda: _status(client, "/livez") == 200)
+        wait_until(lambda: status(client, "/livez") == 200)
     assert server.stop() == 0
 
 

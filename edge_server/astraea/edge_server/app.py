@@ -6,21 +6,25 @@ says how its body is decoded.
 """
 
 import contextlib
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from astraea.protocol import ServerTiming
 
 from .answering import Answering
 from .api import Api
-from .errors import RequestError
+from .auth import Guard
+from .errors import RequestError, UnauthorizedError
 from .exchange import (
     ClientGoneError,
     Headers,
@@ -28,6 +32,7 @@ from .exchange import (
     on_request_error,
     on_unexpected,
     read_body,
+    refusal,
     send_reply,
 )
 from .multipart import MultipartForm, is_multipart
@@ -36,14 +41,22 @@ from .openapi import describe_api
 from .pages import page, wants_page
 from .service import Form, Service
 
+_OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
+
 
 def predict_endpoint(api: Api) -> Answering:
     """`POST /predict`."""
     return Answering(api, _native_form)
 
 
-def create_app(api: Api) -> Starlette:
-    """The ASGI application."""
+def create_app(api: Api, guard: Guard | None = None, cors_origins: Sequence[str] = ()) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        api: What the endpoints share.
+        guard: Lets requests pass; None lets all.
+        cors_origins: Of the web pages that may ask.
+    """
 
     async def describe(request: Request) -> Response:
         if wants_page(request):
@@ -94,6 +107,7 @@ def create_app(api: Api) -> Starlette:
             HTTPException: on_http_exception,
             Exception: on_unexpected,
         },
+        middleware=_middleware(guard, cors_origins),
     )
 
 
@@ -108,6 +122,40 @@ async def _docs(_request: Request) -> Response:
 
 async def _page(request: Request) -> Response:
     return page(request.path_params["name"])
+
+
+def _middleware(guard: Guard | None, cors_origins: Sequence[str]) -> list[Middleware]:
+    found = []
+    if cors_origins:  # outside of the guard: a browser asks for leave without a token
+        found.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type", "astraea-deadline-ms", "traceparent"],
+                expose_headers=["server-timing", "astraea-instance", "astraea-revision", "retry-after", "traceparent"],
+            )
+        )
+    if guard is not None:
+        found.append(Middleware(_Guarded, guard))
+    return found
+
+
+class _Guarded:
+    """Asks for a token before anything else is done, but on the paths that probes of an orchestrator use."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in _OPEN_PATHS:
+            try:
+                self._guard.check(dict(scope["headers"]).get(b"authorization"))
+            except UnauthorizedError as error:
+                await refusal(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 async def _alive(_request: Request) -> Response:

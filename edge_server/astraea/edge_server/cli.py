@@ -5,21 +5,23 @@ import os
 import re
 import secrets
 import socket
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
+from pydantic import AnyHttpUrl, SecretStr, TypeAdapter, ValidationError
 
 from astraea.models.cpus import available_cpus
 from astraea.protocol import Instance, Location, ServiceSpec, load_service_spec
 
+from .auth import check_key, read_key
 from .errors import OptionError
 from .limits import Limits
 from .listen import listen, url_of
 from .logs import LogFormat, LogLevel, configure_logging
-from .server import Serving, run
+from .server import Security, Serving, run
 
 app = typer.Typer(add_completion=False)
 
@@ -65,6 +67,21 @@ def serve(
     ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="How a line of the log looks.")] = LogFormat.PLAIN,
     log_level: Annotated[LogLevel, typer.Option(help="The least important lines to log.")] = LogLevel.INFO,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the key that requests must bring; ASTRAEA_API_KEY may be the key itself."),
+    ] = None,
+    jwks: Annotated[
+        str | None,
+        typer.Option(help="File or URL of the keys that the broker signs tokens with.", metavar="FILE|URL"),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate chain, PEM; with it the server speaks TLS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, PEM.")] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Origin of web pages that may ask; may be repeated.", metavar="URL")
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this machine, though callers are not authenticated.")
     ] = False,
@@ -78,20 +95,49 @@ def serve(
     broker_url = _broker(broker)
     workers = workers or available_cpus()
     limits = Limits(workers, queue)
-    with listen(host, spec.port if port is None else port, insecure=insecure) as listener:
+    security = Security(_key(api_key_file), _jwks(jwks), tuple(cors_origin or ()), _tls(tls_cert, tls_key))
+    open_to_network = insecure or security.authenticates
+    with listen(host, spec.port if port is None else port, open_to_network=open_to_network) as listener:
+        scheme = "https" if security.tls else "http"
         described = _instance(
             spec,
             node=node or _label(socket.gethostname()),
             id=instance,
-            url=advertise or url_of(listener, registering=broker is not None),
+            url=advertise or url_of(listener, registering=broker is not None, scheme=scheme),
             revision=revision or _label(spec.version),
             region=region or spec.region,
             location=_location(lat, lon),
         )
-        finished = run(Serving(folder, spec, described, limits, broker_url), listener)
+        finished = run(Serving(folder, spec, described, limits, broker_url, security), listener)
     if not finished:  # a thread in foreign code can't be stopped, and must not run while the interpreter is taken down
         logging.shutdown()
         os._exit(0)
+
+
+def _key(file: Path | None) -> SecretStr | None:
+    """The instance's key, of a file or else of the environment: never an option, which any process could see."""
+    if file is not None:
+        return read_key(file)
+    key = os.environ.get("ASTRAEA_API_KEY")
+    return check_key(key) if key else None
+
+
+def _jwks(source: str | None) -> str | None:
+    if source is not None and not source.startswith(("http://", "https://")) and not Path(source).is_file():
+        raise OptionError(f"--jwks: there is no file {source}", hint="a URL begins with http:// or https://")
+    return source
+
+
+def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise OptionError("--tls-cert and --tls-key need each other")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        raise OptionError(f"--tls-cert {certificate}, --tls-key {key}: {error.strerror or error}") from None
+    return certificate, key
 
 
 def _instance(spec: ServiceSpec, **options: Any) -> Instance:

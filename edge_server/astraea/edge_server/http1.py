@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from .answering import Answering
 from .api import Ticket
+from .auth import Guard
 from .errors import BodyTimeoutError, RequestError
 from .exchange import Headers, Reply
 from .limits import Limits
@@ -69,10 +70,12 @@ class Front:
         answering: Answers `POST /predict`.
         limits: What is accepted.
         keep_alive_s: How long a connection without a request is kept.
+        guard: Lets requests pass; None lets all.
     """
 
-    def __init__(self, answering: Answering, limits: Limits, keep_alive_s: float) -> None:
+    def __init__(self, answering: Answering, limits: Limits, keep_alive_s: float, guard: Guard | None = None) -> None:
         self.answering = answering
+        self.guard = guard
         self.limits = limits
         # One for all connections: the loop fills it and hands it over in one go.
         self.scratch = memoryview(bytearray(_SCRATCH_BYTES))
@@ -252,6 +255,8 @@ class Connection(asyncio.BufferedProtocol):
         part = data[begin : begin + size]
         self._early = data[begin + size :]
         try:
+            if self._front.guard is not None:
+                self._front.guard.check(headers.get(b"authorization"))
             ticket = self._answering.admit(headers)
         except RequestError as error:
             self._unwanted = size - len(part)

@@ -8,17 +8,17 @@ import socket
 from .errors import ListenError
 
 
-def listen(host: str, port: int, *, insecure: bool) -> socket.socket:
+def listen(host: str, port: int, *, open_to_network: bool) -> socket.socket:
     """Take a port, before anything slow is done.
 
     Raises:
         ListenError: It is in use, or the address is none of this machine's, or others than this machine can reach it
-            and nobody said that they may (`insecure`).
+            and they may not (`open_to_network`).
     """
-    if not (insecure or _is_loopback(host)):
+    if not (open_to_network or _is_loopback(host)):
         raise ListenError(
             f"{host} is open to the network, and requests are not authenticated",
-            hint="keep to 127.0.0.1, or add --insecure on a network where you trust everyone",
+            hint="--api-key-file or --jwks ask for a token; --insecure is for a network where you trust everyone",
         )
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -41,7 +41,7 @@ def _listen_error(host: str, port: int, error: OSError) -> ListenError:
     )
 
 
-def url_of(listener: socket.socket, *, registering: bool) -> str:
+def url_of(listener: socket.socket, *, registering: bool, scheme: str = "http") -> str:
     """The address that a socket listens on, as a URL.
 
     Raises:
@@ -52,7 +52,7 @@ def url_of(listener: socket.socket, *, registering: bool) -> str:
         raise ListenError(
             f"{host} is no address at which devices reach this node", hint="--advertise http://NAME:PORT tells one"
         )
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 """How long a request taken on now will take: measured, so that one which would be too late is refused at once."""
 
 _MEMORY = 0.95  # the weight that the past keeps with each call that ends: some 20 calls count
+_DEVIATIONS = 3
 
 
 class Pace:
@@ -15,6 +16,7 @@ class Pace:
         self._working_s = 0.0
         self._service_s = 0.0
         self._last_end_s = 0.0
+        self._error_s: float | None = None
 
     @property
     def service_s(self) -> float:
@@ -39,3 +41,13 @@ class Pace:
     def expect_s(self, waiting: int) -> float:
         """From now until a call that is taken on now ends, when so many must begin before it."""
         return waiting * self.interval_s + self.service_s
+
+    def judge(self, expected_s: float, actual_s: float) -> None:
+        """Learn how good an expectation was."""
+        error_s = abs(actual_s - expected_s)
+        self._error_s = error_s if self._error_s is None else _MEMORY * self._error_s + (1 - _MEMORY) * error_s
+
+    @property
+    def margin_s(self) -> float:
+        """What to add to an expectation so that few calls take longer; like RFC 6298's, made of the mean deviation."""
+        return _DEVIATIONS * (self._error_s or 0.0)

@@ -26,7 +26,7 @@ class Job:
         deadline_s: When its result is of no use any more, by `time.perf_counter`.
     """
 
-    __slots__ = ("abandoned", "began_s", "deadline_s", "done", "work")
+    __slots__ = ("abandoned", "began_s", "deadline_s", "done", "expected_s", "taken_s", "work")
 
     def __init__(self, work: Callable[[], Any], done: Done, deadline_s: float) -> None:
         self.work = work
@@ -36,6 +36,8 @@ class Job:
         """Set by the event loop's thread when nobody waits any more: then it isn't begun."""
         self.began_s = 0.0
         """0 for one that was dropped."""
+        self.taken_s = self.expected_s = 0.0
+        """When it was taken on, and how long it was thought to take from then."""
 
 
 class WorkerPool:
@@ -70,10 +72,9 @@ class WorkerPool:
         """Calls that wait for a thread."""
         return max(0, self.in_flight - self.capacity)
 
-    @property
-    def wait_s(self) -> float:
-        """How long a call that is taken on now would wait for a thread, as far as is known."""
-        return max(0, self.in_flight + 1 - self.capacity) * self.pace.interval_s
+    def expected_s(self) -> float:
+        """How long a call that is taken on now would take, as far as is known."""
+        return self.pace.expect_s(max(0, self.in_flight + 1 - self.capacity))
 
     def check_room(self, deadline_s: float = math.inf) -> None:
         """Whether a call would be taken on now.
@@ -82,17 +83,17 @@ class WorkerPool:
             LateError: It would end after its deadline.
             BusyError: All places are taken.
         """
-        needed_s = self.wait_s + self.pace.service_s
+        expected_s = self.expected_s()
+        needed_s = expected_s + self.pace.margin_s
         if self.in_flight and perf_counter() + needed_s > deadline_s:  # an idle pool tries, and so learns anew
             raise LateError(
-                f"the deadline can't be met: an answer would take {needed_s * 1e3:.0f} ms now",
-                retry_after_s=self.wait_s,
+                f"the deadline can't be met: an answer may take {needed_s * 1e3:.0f} ms now", retry_after_s=expected_s
             )
         if self.in_flight >= self.capacity + self._queue:
             raise BusyError(
                 f"{self.in_flight} requests are being worked on or wait already; no more than "
                 f"{self.capacity + self._queue} may",
-                retry_after_s=self.wait_s,
+                retry_after_s=expected_s,
             )
 
     def submit(self, job: Job) -> None:
@@ -103,6 +104,7 @@ class WorkerPool:
             BusyError: All places are taken.
         """
         self.check_room(job.deadline_s)
+        job.taken_s, job.expected_s = perf_counter(), self.expected_s()
         self.in_flight += 1
         self._jobs.put(job)
 
@@ -155,8 +157,11 @@ class WorkerPool:
 
     def _finish(self, job: Job, result: Any, error: Exception | None) -> None:
         self.in_flight -= 1
+        now = perf_counter()
         if job.began_s:
-            self.pace.observe(job.began_s, perf_counter())
+            self.pace.observe(job.began_s, now)
+        if not job.abandoned:
+            self.pace.judge(job.expected_s, now - job.taken_s)
         job.done(result, error)
 
 

@@ -13,12 +13,14 @@ from typing import cast
 
 import uvicorn
 import uvloop
+from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from astraea.protocol import Instance, ServiceSpec
 
 from .api import Api
 from .app import create_app, predict_endpoint
+from .auth import Guard, KeySet
 from .http1 import Front
 from .lease import leased
 from .limits import Limits
@@ -34,6 +36,25 @@ _KEEP_ALIVE_S = 75  # longer than devices keep an idle connection, so that it is
 
 
 @dataclass(frozen=True)
+class Security:
+    """Who may ask, and how the way to them is protected."""
+
+    key: SecretStr | None = None
+    """The instance's own key, that requests bring as their bearer token."""
+    jwks: str | None = None
+    """File or URL of the keys that the broker signs tokens with."""
+    cors_origins: tuple[str, ...] = ()
+    """Of the web pages that may ask."""
+    tls: tuple[Path, Path] | None = None
+    """The files of the certificate chain and its key; None for plain HTTP."""
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need a token."""
+        return self.key is not None or self.jwks is not None
+
+
+@dataclass(frozen=True)
 class Serving:
     """All that a server needs to know."""
 
@@ -43,6 +64,7 @@ class Serving:
     limits: Limits
     broker: str | None
     """Its base URL; None to serve without one."""
+    security: Security = Security()
 
 
 class _Server(uvicorn.Server):
@@ -69,12 +91,17 @@ def run(serving: Serving, listener: socket.socket) -> bool:
 async def _run(serving: Serving, listener: socket.socket) -> bool:
     pool = WorkerPool(serving.limits.workers, serving.limits.queue)
     api = Api(serving.instance, serving.limits, pool)
-    front = Front(predict_endpoint(api), serving.limits, _KEEP_ALIVE_S)
-    server = _Server(_uvicorn_config(create_app(api), front))
+    security = serving.security
+    keys = KeySet(security.jwks) if security.jwks is not None else None
+    guard = Guard(serving.spec.name, security.key, keys) if security.authenticates else None
+    front = Front(predict_endpoint(api), serving.limits, _KEEP_ALIVE_S, guard)
+    server = _Server(_uvicorn_config(create_app(api, guard, security.cors_origins), front, security.tls))
     stop = _stop_on_signals(server)
     answering = asyncio.create_task(server.serve(sockets=[listener]))
     answering.add_done_callback(lambda _: stop.set())
-    sweeping = asyncio.create_task(_sweep(front))
+    background = [asyncio.create_task(_sweep(front))]
+    if keys is not None:
+        background.append(asyncio.create_task(keys.keep_fresh()))
     try:
         # It answers /livez and /readyz meanwhile.
         opening = asyncio.create_task(pool.run(lambda: _open(serving)))
@@ -87,7 +114,8 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
     finally:
         server.should_exit = True
         await answering
-        sweeping.cancel()
+        for task in background:
+            task.cancel()
         pool.close()
     return pool.in_flight == 0
 
@@ -98,10 +126,13 @@ async def _sweep(front: Front) -> None:
         front.sweep(time.monotonic())
 
 
-def _uvicorn_config(app: Starlette, front: Front) -> uvicorn.Config:
+def _uvicorn_config(app: Starlette, front: Front, tls: tuple[Path, Path] | None) -> uvicorn.Config:
+    certificate, key = tls or (None, None)
     return uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", front.protocol),  # anything that makes a protocol
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         ws="none",
         lifespan="off",
         log_config=None,

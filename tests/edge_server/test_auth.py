@@ -1,0 +1,225 @@
+"""Who may ask, and who may not whatever token they bring."""
+
+import asyncio
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import SecretStr
+
+from astraea.edge_server import OptionError
+from astraea.edge_server.api import Api
+from astraea.edge_server.app import create_app
+from astraea.edge_server.auth import Guard, KeySet, check_key, read_key
+from astraea.edge_server.errors import UnauthorizedError
+from tests.edge_server.conftest import StartServer, WriteService
+
+KEY = "0123456789abcdef-key"
+ONE, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+
+
+def public(key: Ed25519PrivateKey, key_id: str) -> dict[str, str]:
+    x = base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key_id, "x": x}
+
+
+def write_keys(path: Path, *keys: dict[str, str]) -> str:
+    path.write_text(json.dumps({"keys": keys}))
+    return str(path)
+
+
+def token(key: Ed25519PrivateKey = ONE, key_id: str = "one", **claims: Any) -> str:
+    claims = {"aud": "sizes", "sub": "device-1", "exp": int(time.time()) + 60} | claims
+    return jwt.encode(
+        {name: value for name, value in claims.items() if value is not None}, key, "EdDSA", {"kid": key_id}
+    )
+
+
+def bearer(text: str) -> bytes:
+    return f"Bearer {text}".encode()
+
+
+@pytest.fixture
+async def guard(tmp_path: Path) -> Guard:
+    keys = KeySet(write_keys(tmp_path / "keys", public(ONE, "one")))
+    await keys.refresh()
+    return Guard("sizes", None, keys)
+
+
+async def test_a_token_of_the_broker_is_good_each_time(guard: Guard) -> None:
+    for _ in range(2):
+        guard.check(bearer(token()))
+    guard.check(bearer(token(aud=["others", "sizes"])))
+
+
+def parts(text: str) -> list[str]:
+    return text.split(".")
+
+
+def unsigned(algorithm: str) -> str:
+    header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm, "kid": "one"}).encode()).rstrip(b"=").decode()
+    return f"{header}.{parts(token())[1]}."
+
+
+def hashed_with_the_public_key() -> str:
+    """The classic: a public key taken for the secret of a symmetric algorithm."""
+    secret = ONE.public_key().public_bytes_raw() * 2
+    return jwt.encode({"aud": "sizes", "exp": int(time.time()) + 60}, secret, "HS256", {"kid": "one"})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (token(exp=int(time.time()) - 1), "expired"),
+        (token(aud="plates"), "another service"),
+        (token(aud=None), "not good"),
+        (token(exp=None), "not good"),
+        (token(nbf=int(time.time()) + 60), "not good"),
+        (token(OTHER), "not good"),
+        (token(OTHER, "other"), "isn't known"),
+        (token(key_id=""), "isn't known"),
+        (".".join([*parts(token())[:2], parts(token(sub="root"))[2]]), "not good"),
+        (".".join([parts(token())[0], parts(token(sub="root"))[1], parts(token())[2]]), "not good"),
+        (unsigned("none"), "not good"),
+        (unsigned("None"), "not good"),
+        (unsigned("EdDSA"), "not good"),
+        (hashed_with_the_public_key(), "not good"),
+        ("", "needed"),
+        ("a.b.c", "not good"),
+        ("\u00fc", "not good"),
+        ("x" * 10_000, "not good"),
+        (KEY, "not good"),
+    ],
+)
+async def test_any_other_token_is_refused(guard: Guard, text: str, reason: str) -> None:
+    for _ in range(2):  # the second time it might be remembered
+        with pytest.raises(UnauthorizedError, match=reason):
+            guard.check(bearer(text))
+
+
+@pytest.mark.parametrize("value", [None, b"", b"Bearer", b"Basic eDp5", b"\xff"])
+async def test_what_is_no_bearer_token_is_refused(guard: Guard, value: bytes | None) -> None:
+    with pytest.raises(UnauthorizedError, match="needed"):
+        guard.check(value)
+
+
+async def test_a_remembered_token_expires(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = token()
+    guard.check(bearer(text))
+    monkeypatch.setattr("astraea.edge_server.auth._REMEMBERED_S", 0)
+    now = time.time()
+    monkeypatch.setattr("astraea.edge_server.auth.time", lambda: now + 61)
+    monkeypatch.setattr(guard, "keys", None)  # so that it isn't verified, but for the memory
+    with pytest.raises(UnauthorizedError):
+        guard.check(bearer(text))
+
+
+async def test_the_instance_has_a_key_of_its_own() -> None:
+    guard = Guard("sizes", SecretStr(KEY))
+    guard.check(bearer(KEY))
+    for text in (KEY[:-1], KEY + "x", token()):
+        with pytest.raises(UnauthorizedError):
+            guard.check(bearer(text))
+    assert KEY not in repr(vars(guard))
+
+
+async def test_a_new_key_is_found_and_an_old_one_forgotten(
+    guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("astraea.edge_server.auth._SOONEST_REFRESH_S", 0.01)
+    assert guard.keys is not None
+    keeping = asyncio.create_task(guard.keys.keep_fresh())
+    write_keys(tmp_path / "keys", public(OTHER, "other"))
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                guard.check(bearer(token(OTHER, "other")))
+                break
+            except UnauthorizedError:
+                await asyncio.sleep(0.01)
+    with pytest.raises(UnauthorizedError):
+        guard.check(bearer(token()))
+    keeping.cancel()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"keys": []}',
+        '{"keys": 1}',
+        '{"keys": [{"kid": "a", "kty": "OKP", "crv": "Ed25519", "x": "?"}]}',
+    ],
+)
+async def test_what_is_no_key_set_leaves_the_keys_as_they_were(guard: Guard, tmp_path: Path, content: str) -> None:
+    assert guard.keys is not None
+    (tmp_path / "keys").write_text(content)
+    with pytest.raises(ValueError, match=r".+"):
+        await guard.keys.refresh()
+    guard.check(bearer(token()))
+
+
+async def test_only_probes_of_health_need_no_token(api: Api) -> None:
+    transport = httpx.ASGITransport(create_app(api, Guard("sizes", SecretStr(KEY))))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/readyz")).status_code == 503
+        for path in ("/", "/metrics", "/predict", "/probe", "/v2", "/nowhere"):
+            response = await client.post(path)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"] == "Bearer"
+        assert (await client.get("/metrics", headers={"authorization": f"Bearer {KEY}"})).status_code == 200
+
+
+async def test_web_pages_may_ask_only_if_they_were_named(api: Api) -> None:
+    ask = {"origin": "https://page.example", "access-control-request-method": "POST"}
+    for origins, allowed in (((), None), (("https://page.example",), "https://page.example"), (("https://a",), None)):
+        transport = httpx.ASGITransport(create_app(api, Guard("sizes", SecretStr(KEY)), origins))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            response = await client.options("/predict", headers=ask)
+            assert response.headers.get("access-control-allow-origin") == allowed
+
+
+def test_a_key_of_a_file_is_good_and_told_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    key = read_key(tmp_path / "key")
+    assert key.get_secret_value() == KEY
+    assert KEY not in repr(key) + str(key)
+
+
+def test_a_key_that_cannot_be_is_told_without_it(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff" * 40)
+    with pytest.raises(OptionError, match="not text"):
+        read_key(tmp_path / "binary")
+    with pytest.raises(OptionError, match="No such file"):
+        read_key(tmp_path / "nowhere")
+    for key in ("", "short", "with a space in it, long"):
+        with pytest.raises(OptionError, match="16 ASCII") as raised:
+            check_key(key)
+        assert not key or key not in str(raised.value)
+
+
+def test_with_a_key_it_listens_to_the_network(
+    start_server: StartServer, write_service: WriteService, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(KEY)
+    jwks = write_keys(tmp_path / "keys", public(ONE, "one"))
+    handler = "def predict(model, body: bytes): return len(body)"
+    server = start_server(
+        write_service(handler), "--host", "0.0.0.0", "--api-key-file", tmp_path / "key", "--jwks", jwks
+    )
+    with server.client() as client:
+        assert client.post("/predict", content=b"abc").status_code == 401
+        for text in (KEY, token()):
+            response = client.post("/predict", content=b"abc", headers={"authorization": f"Bearer {text}"})
+            assert response.json() == {"output": 3}
+    assert server.stop() == 0
+    assert KEY not in server.log
