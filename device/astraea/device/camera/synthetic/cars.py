@@ -57,17 +57,17 @@ def build_car(paint: Colour) -> tuple[Piece, ...]:
     lower, upper = half - 0.03, 0.60  # half the body's width below the windows, and at the roof
     return (
         _piece(_shadow(), (-1.25, 0, 4.9), (1.25, 0, 4.9), (1.25, 0, -0.45), (-1.25, 0, -0.45)),
-        _piece(_side(paint), (lower, 0.96, 0.12), (lower, 0.96, LENGTH_M), (lower, 0, LENGTH_M), (lower, 0, 0.12)),
+        _piece(_side(paint), (lower, 1.0, 0.12), (lower, 1.0, LENGTH_M), (lower, 0, LENGTH_M), (lower, 0, 0.12)),
         _piece(_windows(paint), (upper, 1.42, 1.75), (upper, 1.38, 3.5), (lower, 0.94, 4.1), (lower, 0.94, 1.0)),
         _piece(_roof(paint), (-0.54, HEIGHT_M, 2.5), (0.54, HEIGHT_M, 2.5), (upper, 1.40, 1.75), (-upper, 1.40, 1.75)),
         _piece(_mirrors(paint), (-1.04, 1.13, 1.3), (1.04, 1.13, 1.3), (1.04, 0.91, 1.3), (-1.04, 0.91, 1.3)),
-        _piece(_windscreen(paint), (-upper, 1.41, 1.75), (upper, 1.41, 1.75), (0.80, 0.94, 1.02), (-0.80, 0.94, 1.02)),
+        _piece(_windscreen(paint), (-upper, 1.41, 1.75), (upper, 1.41, 1.75), (lower, 0.94, 1.0), (-lower, 0.94, 1.0)),
         _piece(
             _bonnet(paint),
-            (-0.81, _COWL_M, 1.06),
-            (0.81, _COWL_M, 1.06),
-            (0.87, _BONNET_M - 0.04, 0.02),
-            (-0.87, _BONNET_M - 0.04, 0.02),
+            (-lower, _COWL_M, 1.06),
+            (lower, _COWL_M, 1.06),
+            (0.89, _BONNET_M - 0.04, 0.02),
+            (-0.89, _BONNET_M - 0.04, 0.02),
         ),
         _piece(_front(paint), (-half, 0.9, 0), (half, 0.9, 0), (half, 0, 0), (-half, 0, 0)),
     )
@@ -112,7 +112,6 @@ def _front(paint: Colour) -> Canvas:
     canvas.fill_both([(0.905, 0.66), (0.80, 0.60), (0.80, 0.30), (0.89, 0.30)], _shade(paint, 0.62), _shade(paint, 0.3))
     _grille(canvas, paint)
     _lamps(canvas)
-    canvas.fill([(-0.27, 0.565), (0.27, 0.565), (0.26, 0.375), (-0.26, 0.375)], (34, 35, 38), (18, 18, 20))
     canvas.fill([(-0.58, 0.315), (0.58, 0.315), (0.50, 0.215), (-0.50, 0.215)], _DARK, (30, 31, 33))
     for y in (0.245, 0.275):
         canvas.fill([(-0.54, y + 0.006), (0.54, y + 0.006), (0.54, y), (-0.54, y)], (58, 60, 63))
@@ -160,7 +159,7 @@ def _windscreen(paint: Colour) -> Canvas:
     canvas.fill([(-0.8, 0.86), (0.8, 0.86), (0.8, 0), (-0.8, 0)], *_GLASS)
     for x in (-0.36, 0.36):  # the driver's seat is to the right of the picture
         canvas.fill([(x - 0.15, 0.60), (x + 0.15, 0.60), (x + 0.2, 0.1), (x - 0.2, 0.1)], (30, 33, 37), alpha=0.8)
-    canvas.ellipse((0.36, 0.50), (0.095, 0.15), (104, 88, 80), (52, 44, 42))
+    canvas.ellipse((0.36, 0.50), (0.095, 0.15), (70, 64, 62), (40, 38, 40))
     canvas.fill(
         [(0.10, 0.30), (0.26, 0.40), (0.48, 0.40), (0.64, 0.30), (0.64, 0.08), (0.10, 0.08)], (56, 62, 74), (30, 33, 40)
     )
@@ -193,7 +192,7 @@ def _mirrors(paint: Colour) -> Canvas:
 def _side(paint: Colour) -> Canvas:
     """The body below the windows with its wheels; x = 0 is the middle of the car's length."""
     long = LENGTH_M - 0.12
-    canvas = Canvas(long, 0.96, _SIDE_PX_PER_M)
+    canvas = Canvas(long, 1.0, _SIDE_PX_PER_M)
     outline = [
         (-2.14, 0.72),
         (-1.9, 0.84),

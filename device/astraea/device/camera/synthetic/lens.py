@@ -3,6 +3,7 @@
 The world: x to the right, y up, z ahead, in metres; the ground is y = 0 and the camera stands above the origin.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ class Lens:
     left_deg: float
     down_deg: float
 
-    @property
+    @functools.cached_property
     def _rotation(self) -> NDArray[np.float64]:
         """From the world's axes to the camera's: x right, y down, z along its view."""
         yaw, pitch = math.radians(self.left_deg), math.radians(self.down_deg)
@@ -56,10 +57,6 @@ class Sprite:
 
     def __init__(self, rgba: Pixels) -> None:
         self._sizes = [rgba]
-        while min(self._sizes[-1].shape[:2]) > 16:
-            height, width = self._sizes[-1].shape[:2]
-            half = cv2.resize(self._sizes[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-            self._sizes.append(np.asarray(half, np.uint8))
 
     def without_left(self, share: float) -> "Sprite":
         """What is left when this share of its width, less than 1, is cut off from the left."""
@@ -70,7 +67,7 @@ class Sprite:
         """Draw it into an RGB image with its corners (top left, clockwise) at `quad` (4 x 2), lit by `light`."""
         left, top = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 1, 0)
         right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 2, (image.shape[1], image.shape[0]))
-        if left >= right or top >= bottom:
+        if left >= right or top >= bottom or (right - left) * (bottom - top) < 16:
             return
         texture = self._fitting(quad)
         height, width = texture.shape[:2]
@@ -82,11 +79,16 @@ class Sprite:
 
     def _fitting(self, quad: Points) -> Pixels:
         """The smallest size that has not fewer pixels than are to be drawn, along its better resolved side."""
-        wide = max(np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[2] - quad[3]))
-        high = max(np.linalg.norm(quad[3] - quad[0]), np.linalg.norm(quad[2] - quad[1]))
+        left_top, right_top, right_bottom, left_bottom = quad.tolist()
+        wide = max(math.dist(left_top, right_top), math.dist(left_bottom, right_bottom), 1.0)
+        high = max(math.dist(left_top, left_bottom), math.dist(right_top, right_bottom), 1.0)
         height, width = self._sizes[0].shape[:2]
-        shrink = min(width / max(wide, 1.0), height / max(high, 1.0))
-        return self._sizes[min(max(int(math.log2(max(shrink, 1.0))), 0), len(self._sizes) - 1)]
+        halvings = int(math.log2(max(min(width / wide, height / high), 1.0)))
+        while len(self._sizes) <= halvings and min(self._sizes[-1].shape[:2]) > 8:
+            height, width = self._sizes[-1].shape[:2]
+            half = cv2.resize(self._sizes[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+            self._sizes.append(np.asarray(half, np.uint8))
+        return self._sizes[min(halvings, len(self._sizes) - 1)]
 
 
 def _blend(under: Pixels, patch: cv2.typing.MatLike, light: float) -> None:

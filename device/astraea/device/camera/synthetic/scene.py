@@ -13,7 +13,7 @@ from .street import paint_street
 from .traffic import Lane
 from .view import CarView
 
-LEGIBLE_PX = 90
+LEGIBLE_PX = 96
 """The least width of a plate that counts: characters of a smaller one have fewer than 9 px, and blur into others."""
 
 _DEFAULT_FPS = 10.0
@@ -37,10 +37,10 @@ class SyntheticCamera(Camera):
         self, *, frames: int | None = None, seed: int = 0, size: tuple[int, int] = (640, 480), fps: float | None = None
     ) -> None:
         rng = np.random.default_rng(seed)
-        self._lens = Lens(*size, focal_px=2.85 * size[0], above_ground_m=1.35, left_deg=9.0, down_deg=2.6)
+        self._lens = Lens(*size, focal_px=3.15 * size[0], above_ground_m=1.35, left_deg=9.0, down_deg=2.6)
         self._street = paint_street(self._lens, rng)
         near, far = rng.spawn(2)
-        self._lanes = (Lane(-5.3, 5.2, (8.0, 19.0), far), Lane(-1.75, 4.2, (8.6, 11.5), near))
+        self._lanes = (Lane(-5.3, 5.2, (8.0, 19.0), far), Lane(-1.75, 5.5, (8.6, 11.5), near))
         self._sensor = Sensor(size, rng)
         self._frames = frames
         self._step_s = 1 / (fps or _DEFAULT_FPS)

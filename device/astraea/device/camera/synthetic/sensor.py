@@ -10,7 +10,7 @@ from .lens import Pixels
 _LIGHT_PERIOD_S = 60.0
 """From a bright noon to dusk and back."""
 _DUSK = np.array((0.66, 0.60, 0.62), np.float32)  # how much of red, green and blue is left
-_NOISE_LEVELS = (2.2, 3.0, 4.2)  # standard deviations, of 255; the gain, and so the noise, rises as it gets dark
+_NOISE_LEVELS = (1.5, 2.0, 2.8)  # standard deviations, of 255; the gain, and so the noise, rises as it gets dark
 _MARGIN_PX = 64
 
 

@@ -128,7 +128,7 @@ def _shops(y: Field, z: Field, height: Field, noise: Field) -> NDArray[np.float3
     stain = _sample(noise, z * 9 % 512, y * 9 % 512)[..., None]
     along = z % _SHOP_M
     colour = np.array((168, 158, 146), np.float32) + 44 * (hue - 0.5) + 4 * stain
-    colour = _over(colour, (y > 3.05) & (y < 3.75) & (along > 0.3), 60 + 150 * hue**2)
+    colour = _over(colour, (y > 3.05) & (y < 3.75) & (along > 0.3), 70 + 90 * hue)
     glass = np.array((58, 68, 76), np.float32) + 40 * np.clip(y - 0.5, 0, 2)[..., None] + 26 * hue + 10 * stain
     colour = _over(colour, (y > 0.35) & (y < 2.85) & (along > 0.45) & (along < 3.7), glass)
     colour = _over(colour, (y < 2.6) & (along > 4.0) & (along < 5.2), 0.6 * glass)
@@ -159,13 +159,14 @@ def _tree(rng: np.random.Generator) -> Canvas:
     canvas = Canvas(4.4, 6.0, 60)
     canvas.fill([(-0.11, 2.8), (0.11, 2.8), (0.15, 0), (-0.15, 0)], (74, 62, 50), (58, 48, 40))
     canvas.fill([(-0.6, 0.12), (0.6, 0.12), (0.6, 0), (-0.6, 0)], (96, 86, 70), (60, 54, 44))
-    for _ in range(130):
-        angle, reach = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform())
-        x, y = 1.7 * reach * np.cos(angle), 4.0 + 1.6 * reach * np.sin(angle)
-        tone = 0.65 + 0.16 * (y - 3.0) + rng.uniform(-0.15, 0.15)
-        size = rng.uniform(0.15, 0.42)
+    for _ in range(700):
+        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform() ** 0.4
+        bulge = 1 + 0.18 * np.sin(5 * angle + 1) + 0.1 * np.sin(9 * angle)
+        x, y = 1.75 * reach * bulge * np.cos(angle), 4.0 + 1.5 * reach * bulge * np.sin(angle)
+        tone = 0.55 + 0.22 * (y - 3.0) + rng.uniform(-0.25, 0.25)
+        size = rng.uniform(0.06, 0.2)
         canvas.ellipse(
-            (x, y), (size, size * 0.8), (78 * tone, 108 * tone, 56 * tone), (46 * tone, 70 * tone, 36 * tone)
+            (x, y), (size, size * 0.7), (86 * tone, 104 * tone, 66 * tone), (52 * tone, 68 * tone, 44 * tone)
         )
     canvas.soften(0.02)
     return canvas

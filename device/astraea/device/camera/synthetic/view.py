@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -36,7 +35,7 @@ class CarView:
         self._lens = lens
         self._z = place[1]
         self._origin = np.array((place[0], 0.012 * math.sin(3.1 * time_s + car.start_m), place[1]), np.float32)
-        self._pieces = [(piece.sprite, quad) for piece, quad in self._project(build(car.paint))]
+        self._pieces = self._project(build(car.paint))
         light = sunlight(np.array([place[0]], np.float32), np.array([max(place[1], 0)], np.float32))
         self._light = float(light[0])
         self.plate = self._plate_quad() if self._z + PLATE_CENTRE[2] > _NEAREST_M else None
@@ -53,17 +52,21 @@ class CarView:
 
     def hides(self, quad: Points) -> bool:
         """Whether something at `quad`, farther away, is at least in part behind this car."""
-        points = [quad for _, quad in self._pieces[1:]]  # the first piece is the shadow
-        if not points:
-            return False
-        overlap, _ = cv2.intersectConvexConvex(cv2.convexHull(np.concatenate(points)), quad)
-        return overlap > 0
+        outline = self._outline()
+        return outline is not None and cv2.intersectConvexConvex(outline, quad)[0] > 0
 
-    def _project(self, pieces: tuple[Piece, ...]) -> Iterator[tuple[Piece, Points]]:
-        for piece in pieces:
-            cut = piece.beyond(_NEAREST_M - self._z)
-            if cut is not None:
-                yield cut, self._lens.project(cut.corners + self._origin)
+    def _outline(self) -> cv2.typing.MatLike | None:
+        """What encloses the car in the picture, without its shadow, which is the first piece."""
+        quads = [quad for _, quad in self._pieces[1:]]
+        return cv2.convexHull(np.concatenate(quads)) if quads else None
+
+    def _project(self, pieces: tuple[Piece, ...]) -> list[tuple[Sprite, Points]]:
+        shown = [cut for piece in pieces if (cut := piece.beyond(_NEAREST_M - self._z)) is not None]
+        if not shown:
+            return []
+        corners = np.concatenate([piece.corners for piece in shown]) + self._origin
+        quads = self._lens.project(corners).reshape(-1, 4, 2)
+        return [(piece.sprite, quad) for piece, quad in zip(shown, quads, strict=True)]
 
     def _plate_quad(self) -> Points:
         wide, high = width_mm(self._car.plate) / 2000, HEIGHT_MM / 2000
@@ -82,15 +85,17 @@ class CarView:
         return float(across), float(down)
 
     def _soften(self, image: Pixels) -> None:
-        if max(self._blur_px) < 0.25 or not self._pieces:
+        outline = self._outline()
+        if outline is None or max(self._blur_px) < 0.25:
             return
-        points = np.concatenate([quad for _, quad in self._pieces])
-        left, top = np.clip(points.min(axis=0), 0, (self._lens.width, self._lens.height)).astype(int)
-        right, bottom = np.clip(points.max(axis=0), 0, (self._lens.width, self._lens.height)).astype(int)
-        if right > left and bottom > top:
-            part = image[top:bottom, left:right]
+        left, top, width, height = cv2.boundingRect(outline)
+        left, top, right, bottom = max(left, 0), max(top, 0), left + width, top + height
+        part = image[top : max(bottom, 0), left : max(right, 0)]
+        if part.size:
             across, down = (max(sigma, 0.2) for sigma in self._blur_px)
-            part[...] = cv2.GaussianBlur(part, (0, 0), across, sigmaY=down)
+            inside = np.zeros(part.shape[:2], np.uint8)
+            cv2.fillConvexPoly(inside, (outline - (left, top)).astype(np.int32), 255)
+            cv2.copyTo(cv2.GaussianBlur(part, (0, 0), across, sigmaY=down), inside, part)
 
 
 @functools.cache
@@ -108,21 +113,24 @@ def _turned(tilt_deg: tuple[float, float, float]) -> NDArray[np.float64]:
     return np.asarray(about_y @ about_x @ about_z)
 
 
-@functools.lru_cache(maxsize=32)
-def _painted(text: str) -> NDArray[np.float32]:
-    return paint_plate(text).astype(np.float32)
+@functools.lru_cache(maxsize=64)
+def _painted(text: str) -> Pixels:
+    return np.asarray(cv2.cvtColor(paint_plate(text), cv2.COLOR_RGB2RGBA), np.uint8)
+
+
+@functools.cache
+def _streak(width: int) -> Pixels:
+    """Light that glances off a plate: a soft, slanting streak in the middle of a sheet of three times its width."""
+    across = np.linspace(-1.5, 1.5, 3 * width)[None, :] + np.linspace(-0.15, 0.15, HEIGHT_MM)[:, None]
+    strength = 0.24 * 255 * np.exp(-((across / 0.16) ** 2))
+    return np.repeat(strength[..., None], 4, axis=2).astype(np.uint8)
 
 
 def _plate_sprite(car: Car, z: float) -> Sprite:
-    """The plate with the light that glances off it: a soft streak that wanders over it as the car comes nearer."""
+    """The plate with the light that glances off it and wanders over it as the car comes nearer."""
     plate = _painted(car.plate)
-    height, width = plate.shape[:2]
-    across = (
-        np.linspace(0, 1, width, dtype=np.float32)[None, :] + np.linspace(0, 0.3, height, dtype=np.float32)[:, None]
-    )
-    streak = (car.gloss + z / 5) % 1.0 * 2.2 - 0.5
-    glare = 0.34 * np.exp(-(((across - streak) / 0.16) ** 2))[..., None]
-    shade = np.linspace(0.86, 1.0, height, dtype=np.float32)[:, None, None]  # the bumper's edge is above it
-    lit = plate * shade * (1 - glare) + 255 * glare
-    rgba = np.dstack([lit, np.full((height, width), 255, np.float32)])
-    return Sprite(rgba.astype(np.uint8))
+    width = plate.shape[1]
+    start = round((car.gloss + z / 5) % 1.0 * 2 * width)
+    streak = _streak(width)[:, start : start + width]
+    behind = cv2.multiply(plate, cv2.bitwise_not(streak), scale=1 / 255)
+    return Sprite(np.asarray(cv2.add(behind, streak), np.uint8))
