@@ -86,6 +86,28 @@ def test_an_onnx_model_newer_than_its_runtime_is_told_with_both_versions(tmp_pat
         open_model(path)
 
 
+def test_what_an_onnx_model_makes_beside_tensors_is_left_to_handlers(tmp_path: Path) -> None:
+    node = onnx.helper.make_node("ZipMap", ["x"], ["y"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"])
+    floats = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, ["n", 2])
+    scores = onnx.helper.make_map_type_proto(onnx.TensorProto.STRING, onnx.helper.make_tensor_type_proto(1, []))
+    graph = onnx.helper.make_graph(
+        [node, onnx.helper.make_node("Identity", ["x"], ["z"])],
+        "scores",
+        [onnx.helper.make_value_info("x", floats)],
+        [
+            onnx.helper.make_value_info("y", onnx.helper.make_sequence_type_proto(scores)),
+            onnx.helper.make_value_info("z", floats),
+        ],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("ai.onnx.ml", 3)]
+    path = tmp_path / "scores.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    model = open_model(path)
+    rows = np.array([[0.25, 0.75]], np.float32)
+    assert [spec.name for spec in model.outputs] == list(model.run({"x": rows})) == ["z"]
+    assert model.native.run(["y"], {"x": rows}) == [[{"no": 0.25, "yes": 0.75}]]
+
+
 @pytest.mark.parametrize(
     ("dtype", "word"),
     [(np.float16, "FP16"), (np.uint8, "UINT8"), (np.int64, "INT64"), (bool, "BOOL"), ("U5", "BYTES"), ("S5", "BYTES")],
@@ -314,6 +336,22 @@ def test_a_pickle_that_names_other_code_is_refused_uncalled(tmp_path: Path, atta
     assert "joblib.load(model)" in str(caught.value.hint)
     assert not target.exists()
     assert "numpy.f2py.__main__" not in sys.modules
+
+
+def test_a_pickle_of_what_other_versions_had_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"\x80\x02csklearn.linear_model.logistic\nLogisticRegression\n)\x81.")
+    with pytest.raises(
+        ModelLoadError, match=r"names sklearn\.linear_model\.logistic\.\w+, which isn't in the versions"
+    ):
+        open_model(path)
+
+
+def test_a_checkpoint_with_two_pickles_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(zip_of("m/data.pkl", "m/DATA.pkl", data=b"\x80\x02cultralytics.nn.tasks\nDetectionModel\n."))
+    with pytest.raises(ModelLoadError, match="does not load"):
+        open_model(path)
 
 
 def test_a_call_inside_joblibs_arrays_of_objects_is_refused_uncalled(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """ONNX models, run by onnxruntime; `astraea.models.runtime` chooses the GPU or the CPU."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,17 @@ from numpy.typing import NDArray
 
 from astraea.models.runtime import open_session
 
-from .model import Model, Tensors, TensorSpec, datatype_of
+from .model import Model, Tensors, TensorSpec
 
-# onnxruntime's words for what numpy says otherwise; the rest are numpy's own.
-_ELEMENTS = {"float": "float32", "double": "float64", "string": "object"}
+_DATATYPES = {
+    "tensor(bfloat16)": "BF16",
+    "tensor(bool)": "BOOL",
+    "tensor(double)": "FP64",
+    "tensor(float)": "FP32",
+    "tensor(float16)": "FP16",
+    "tensor(string)": "BYTES",
+} | {f"tensor({kind}{bits})": f"{kind}{bits}".upper() for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+"""onnxruntime's types that the Open Inference Protocol has words for; it has none for sequences and maps."""
 
 
 def open_model(path: Path) -> Model:
@@ -22,19 +30,20 @@ def open_model(path: Path) -> Model:
 
 def model_of(session: ort.InferenceSession, native: Any = None) -> Model:
     """A session, and what a handler sees of it if that is something else."""
-    outputs = [output.name for output in session.get_outputs()]
+    inputs, outputs = _specs(session.get_inputs()), _specs(session.get_outputs())
+    names = [spec.name for spec in outputs]
 
-    def run(inputs: Tensors) -> dict[str, NDArray[Any]]:
-        fed = {name: _texts(array) if array.dtype.kind == "O" else array for name, array in inputs.items()}
-        return dict(zip(outputs, session.run(outputs, fed), strict=True))
+    def run(tensors: Tensors) -> dict[str, NDArray[Any]]:
+        fed = {name: _texts(array) if array.dtype.kind == "O" else array for name, array in tensors.items()}
+        return dict(zip(names, session.run(names, fed), strict=True))
 
     provider = session.get_providers()[0].removesuffix("ExecutionProvider")
     return Model(
         platform="onnx_onnxv1",
         runtime=f"onnxruntime {ort.__version__} on {provider}",
         native=session if native is None else native,
-        inputs=tuple(_spec(value) for value in session.get_inputs()),
-        outputs=tuple(_spec(value) for value in session.get_outputs()),
+        inputs=inputs,
+        outputs=outputs,
         run=run,
     )
 
@@ -45,9 +54,13 @@ def _texts(array: NDArray[Any]) -> NDArray[Any]:
     return np.array(texts, np.object_).reshape(array.shape)
 
 
-def _spec(value: Any) -> TensorSpec:
-    element = value.type.removeprefix("tensor(").removesuffix(")")
-    shape = tuple(length if isinstance(length, int) else -1 for length in value.shape)
-    if element == "bfloat16":  # of which numpy knows nothing
-        return TensorSpec(value.name, "BF16", shape)
-    return TensorSpec(value.name, datatype_of(_ELEMENTS.get(element, element)), shape)
+def _specs(values: Iterable[Any]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(
+            value.name,
+            _DATATYPES[value.type],
+            tuple(length if isinstance(length, int) else -1 for length in value.shape),
+        )
+        for value in values
+        if value.type in _DATATYPES
+    )

@@ -19,7 +19,7 @@ import numpy as np
 from joblib.compressor import BinaryZlibFile
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 
-from ..errors import UntrustedModelError
+from ..errors import ModelLoadError, UntrustedModelError
 from .estimators import model_of, versions_checked
 from .model import Model
 
@@ -36,8 +36,8 @@ _MAKERS = {
 }
 """Functions and classes that make data and do nothing else, whatever they are called with."""
 _RENAMED = (("numpy.core.", "numpy._core."), ("__builtin__", "builtins"), ("copy_reg", "copyreg"))
-_FOLDERS = ("sklearn", "scipy.sparse", "numpy.random")
-"""Packages whose own classes are data, but for the parts of scikit-learn below, which nothing trained is made of."""
+_PACKAGES = ("sklearn.", "scipy.sparse.", "numpy.random.")
+"""Where modules are whose own classes are data, but for parts of scikit-learn that nothing trained is made of:"""
 _NOT_MODELS = frozenset({"__main__", "_build_utils", "_testing", "conftest", "externals", "tests"})
 
 
@@ -98,11 +98,18 @@ def find_trusted(path: Path, module: str, name: str) -> Any:
 
     Raises:
         UntrustedModelError: It isn't one of those that are followed; nothing was called.
+        ModelLoadError: It would be, but isn't in the version that is installed.
     """
     for old, new in _RENAMED:
         module = module.replace(old, new, 1) if module.startswith(old) else module
-    if (module, name) in _MAKERS or _is_data(module, name):
-        return getattr(importlib.import_module(module), name)
+    try:
+        if (module, name) in _MAKERS or _is_data(module, name):
+            return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise ModelLoadError(
+            f"the pickle {path} names {module}.{name}, which isn't in the versions that are installed here",
+            hint="install those that it was saved by",
+        ) from None
     raise UntrustedModelError(
         f"the pickle {path} names {module}.{name}, which no model of scikit-learn needs; nothing of it was called",
         hint="if you trust the file, open it in the handler's `load` with `joblib.load(model)`",
@@ -117,12 +124,12 @@ def _is_data(module: str, name: str) -> bool:
         value = getattr(np, name, None)
         # Not all classes of numpy: calling memmap makes a file.
         return value in (np.ndarray, np.dtype) or isinstance(value, np.ufunc) or _is_class(value, np.generic)
-    if not module.startswith(tuple(f"{folder}." for folder in _FOLDERS)):
+    if not module.startswith(_PACKAGES):
         return False
     value = getattr(importlib.import_module(module), name, None)
     if name == "newObj" or name.startswith("__pyx_unpickle_"):  # how Cython's classes are made anew
         return module.startswith("sklearn.")
-    return isinstance(value, type) and value.__module__.startswith(_FOLDERS)
+    return isinstance(value, type) and value.__module__.startswith(_PACKAGES)
 
 
 def _is_class(value: Any, base: type) -> bool:

@@ -63,7 +63,9 @@ def open_model(path: Path) -> Model:
 
 def _check(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        pickled = archive.read(next(name for name in archive.namelist() if name.endswith("/data.pkl")))
+        # A second one could be what torch reads after this has looked at the first.
+        (member,) = (name for name in archive.namelist() if name.lower().endswith("data.pkl"))
+        pickled = archive.read(member)
     try:
         _DryRun(io.BytesIO(pickled)).load()
     except _UnknownNameError as error:
