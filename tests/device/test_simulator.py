@@ -90,6 +90,12 @@ def test_where_nothing_gets_through_the_device_answers() -> None:
     assert min(times_ms(sessions["edge"])) == pytest.approx(60_000)  # broken off
 
 
+def test_a_link_that_is_dead_when_the_client_starts_is_used_soon_after_it_has_come_to_life() -> None:
+    rates = [0.0] * 12 + [20.0] * 20
+    session = simulate(steps(rates), Profile(local_ms=2000))[ADAPTIVE]
+    assert all(answer.response_ms < 100 for answer in session.answers if answer.captured_s > 6.5)
+
+
 @settings(deadline=None, max_examples=25)
 @given(rates_mbps, st.sampled_from([60.0, 450.0, 2000.0]), st.booleans())
 def test_no_one_is_ever_sooner_than_the_oracle(rates: list[float], local_ms: float, hedge: bool) -> None:

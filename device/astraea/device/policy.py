@@ -51,6 +51,8 @@ _PROBE_SHARE = 0.01
 """Of the bytes that sending every frame would take, probes may use this much..."""
 _PROBE_SAVINGS_FRAMES = 1.0
 """...which may be saved up to this many frames' bytes..."""
+_FIRST_SAVINGS_BYTES = 2 * _PROBE_BYTES
+"""...and a client begins with, to find out whether a link is slow before its first frame..."""
 _PROBE_RESERVE = 0.25
 """...of which this share is kept for when a link has just changed."""
 _USABLE_SAMPLES = 2
@@ -136,7 +138,7 @@ class Policy:
         self._bytes_per_pixel = Recent()
         self._remotes: dict[str, _Remote] = {}
         self._current: str | None = None
-        self._savings_bytes = 0.0
+        self._savings_bytes = float(_FIRST_SAVINGS_BYTES)
         self._most_savings_bytes = 0.0
 
     def offer(self, targets: Iterable[str]) -> None:
@@ -249,20 +251,24 @@ class Policy:
         if now < remote.probe_at_s:
             return None
         if remote.away or remote.link.samples == 0:
-            remote.probe_at_s = now + remote.contact_every_s
-            return Probe(target, _CONTACT_BYTES)
+            return self._contact(target, remote, now)
         late = remote.late_ms(now) > 0
         if not late and remote.outstanding.larger_than(_PROBE_BYTES):
             return None
         urgent = late or not remote.link.settled
         size_bytes = _PROBE_BYTES if urgent or remote.probed_small else _CONTACT_BYTES
         reserve = 0.0 if urgent else _PROBE_RESERVE * self._most_savings_bytes
-        if self._savings_bytes < size_bytes + reserve and remote.usable:
-            return None
+        if self._savings_bytes < size_bytes + reserve:
+            return None if remote.usable else self._contact(target, remote, now)
         self._savings_bytes -= size_bytes
         remote.probed_small = size_bytes == _CONTACT_BYTES
         remote.probe_at_s = now + (_PROBE_LATE_S if late else 0.0 if urgent else _PROBE_IDLE_S)
         return Probe(target, size_bytes)
+
+    def _contact(self, target: str, remote: _Remote, now: float) -> Probe:
+        """So small and rare that it need not be saved for."""
+        remote.probe_at_s = now + remote.contact_every_s
+        return Probe(target, _CONTACT_BYTES)
 
     def _save(self, pixels: int) -> None:
         """A frame is due: its share may be spent on probes."""
