@@ -208,6 +208,20 @@ async def test_a_handler_of_tensors_takes_and_makes_them(
     assert "is BYTES" in error(await client.post(INFER, json={"inputs": [x]}), 400)
 
 
+async def test_bytes_that_json_cannot_say_must_be_asked_for_as_such(
+    api: Api, client: httpx.AsyncClient, make_service: MakeService
+) -> None:
+    api.service = make_service("""
+        import numpy as np
+        from astraea.edge_server import Tensor
+        def predict(model, text: str) -> Tensor: return np.array([b"\\xff\\0"], object)
+    """)
+    request: dict[str, Any] = {"inputs": [tensor("input", ["x"])]}
+    assert "ask for it with `binary_data`" in error(await client.post(INFER, json=request), 400)
+    response = await client.post(INFER, json=request | {"parameters": {"binary_data_output": True}})
+    assert response.content.endswith(b"\2\0\0\0\xff\0")
+
+
 async def test_any_other_handler_takes_the_body_as_bytes(
     api: Api, client: httpx.AsyncClient, make_service: MakeService
 ) -> None:

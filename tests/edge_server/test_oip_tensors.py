@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from astraea.edge_server import BadInputError
+from astraea.edge_server import BadInputError, RequestError, TensorSpec
 from astraea.edge_server.oip.binary import array_from_bytes, array_to_bytes
 from astraea.edge_server.oip.datatypes import DATATYPES, dtype_of
+from astraea.edge_server.oip.inference import Inference, ModelId
 from astraea.edge_server.oip.json import array_from_json, array_to_json
+from astraea.edge_server.oip.signature import Signature
 from astraea.edge_server.runtimes import datatype_of
+from astraea.edge_server.tensor_model import check_tensors
 
 
 @st.composite
@@ -97,3 +100,26 @@ def test_bytes_that_do_not_fit_are_refused(data: bytes, datatype: str, shape: tu
 def test_any_bytes_are_texts_or_refused(data: bytes, count: int) -> None:
     with contextlib.suppress(BadInputError):
         assert array_to_bytes(array_from_bytes(memoryview(data), "BYTES", (count,))) == data
+
+
+SPECS = (TensorSpec("a", "FP32", (-1, 3)), TensorSpec("name", "BYTES", (-1,)))
+ECHO = Signature("test", SPECS, SPECS, lambda arrays: check_tensors(SPECS, arrays), dict)
+
+
+@given(st.data())
+def test_a_damaged_request_is_answered_or_refused(data: st.DataObject) -> None:
+    inputs = [
+        {"name": "a", "shape": [2, 3], "datatype": "FP32", "parameters": {"binary_data_size": 24}},
+        {"name": "name", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 7}},
+    ]
+    head = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": data.draw(st.booleans())}}).encode()
+    body = head + bytes(24) + b"\3\0\0\0abc"
+    at = data.draw(st.integers(0, len(body)))
+    length = data.draw(st.sampled_from([len(head), 0, len(body), len(body) + 9]))
+    inference = Inference(ECHO, ModelId("m", "1"), {b"inference-header-content-length": b"%d" % length})
+    with contextlib.suppress(RequestError):
+        arrays = inference.decode(
+            body[:at] + data.draw(st.binary(max_size=9)) + body[at + data.draw(st.integers(0, 9)) :]
+        )
+        assert sum(array.size for array in arrays.values()) <= len(body)
+        assert inference.encode(arrays)

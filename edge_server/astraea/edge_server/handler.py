@@ -1,6 +1,14 @@
 """A service's `handler.py`: `load(model)` opens the model, `predict(model, input)` answers a request.
 
 Instead of `predict`, or beside it, `predict_batch(model, inputs)` answers several at once. All may be `async`.
+
+| `input` is annotated as | and is, of a request's body (or of the one field of a form) |
+| --- | --- |
+| `Image` | a JPEG, PNG or WebP file, as RGB uint8 H x W x 3 |
+| `Tensor` | nested lists in JSON, or an .npy file, as an array |
+| a pydantic model, `dict`, `dict[str, int]`, ... | JSON, validated strictly, at most 200 levels deep |
+| `str` | UTF-8 text |
+| `bytes` | itself |
 """
 
 import contextlib

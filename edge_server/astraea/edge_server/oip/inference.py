@@ -130,7 +130,12 @@ def _entry(name: str, array: NDArray[Any], *, binary: bool) -> tuple[dict[str, A
     """An output in the JSON of the reply, and what follows the JSON of it."""
     entry: dict[str, Any] = {"name": name, "shape": list(array.shape), "datatype": datatype_of(array.dtype)}
     if not binary:
-        return entry | {"data": array_to_json(array)}, []
+        try:
+            return entry | {"data": array_to_json(array)}, []
+        except UnicodeDecodeError:
+            raise BadInputError(
+                f"output {name!r} has BYTES that are no UTF-8 text: ask for it with `binary_data`"
+            ) from None
     data = array_to_bytes(array)
     return entry | {"parameters": {"binary_data_size": len(data)}}, [data]
 

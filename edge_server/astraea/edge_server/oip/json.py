@@ -47,7 +47,7 @@ def array_to_json(array: NDArray[Any]) -> list[Any]:
     """The elements in one flat list, row-major.
 
     Raises:
-        ValueError: It has BYTES that are no UTF-8 text.
+        UnicodeDecodeError: It has BYTES that are no UTF-8 text.
     """
     flat: list[Any] = array.ravel().tolist()
     return [item.decode() if isinstance(item, bytes) else item for item in flat] if array.dtype.kind in "OS" else flat
