@@ -92,6 +92,14 @@ def test_other_json_is_refused(body: bytes, reason: str) -> None:
         BY_NAME["dict"].decode(body, LIMITS)
 
 
+@pytest.mark.parametrize("known", ["dict", "Tensor"])
+def test_json_of_too_many_values_is_refused_before_it_is_parsed(known: str) -> None:
+    few = Limits(workers=1, queue=1, json_values=100)
+    for body in (b"[%b]" % (b"[]," * 60), b"[1%b]" % (b",1" * 100), b'{"a":[%b]}' % (b"{}," * 60)):
+        with pytest.raises(TooLargeError, match="more than 100 values"):
+            BY_NAME[known].decode(body, few)
+
+
 def test_the_values_of_a_dict_are_what_its_annotation_says() -> None:
     counts = input_of(dict[str, int])
     assert counts

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from astraea.edge_server import BadInputError, RequestError, TensorSpec
+from astraea.edge_server import BadInputError, Limits, RequestError, TensorSpec
 from astraea.edge_server.oip.binary import array_from_bytes, array_to_bytes
 from astraea.edge_server.oip.datatypes import DATATYPES, dtype_of
 from astraea.edge_server.oip.inference import Inference, ModelId
@@ -102,6 +102,7 @@ def test_any_bytes_are_texts_or_refused(data: bytes, count: int) -> None:
         assert array_to_bytes(array_from_bytes(memoryview(data), "BYTES", (count,))) == data
 
 
+LIMITS = Limits(workers=1, queue=1)
 SPECS = (TensorSpec("a", "FP32", (-1, 3)), TensorSpec("name", "BYTES", (-1,)))
 ECHO = Signature("test", SPECS, SPECS, lambda arrays: check_tensors(SPECS, arrays), dict)
 
@@ -116,7 +117,7 @@ def test_a_damaged_request_is_answered_or_refused(data: st.DataObject) -> None:
     body = head + bytes(24) + b"\3\0\0\0abc"
     at = data.draw(st.integers(0, len(body)))
     length = data.draw(st.sampled_from([len(head), 0, len(body), len(body) + 9]))
-    inference = Inference(ECHO, ModelId("m", "1"), {b"inference-header-content-length": b"%d" % length})
+    inference = Inference(ECHO, ModelId("m", "1"), {b"inference-header-content-length": b"%d" % length}, LIMITS)
     with contextlib.suppress(RequestError):
         arrays = inference.decode(
             body[:at] + data.draw(st.binary(max_size=9)) + body[at + data.draw(st.integers(0, 9)) :]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from .errors import BadInputError, TooLargeError, UnsupportedTypeError
 from .imageheader import read_image_header
+from .jsonbounds import check_json
 from .limits import Limits
 from .tensors import Tensor, decode_tensor
 
@@ -120,7 +121,8 @@ def input_of(annotation: Any) -> Input | None:
 def _json_input(annotation: Any, name: str) -> Input:
     adapter = TypeAdapter[Any](annotation)
 
-    def decode(body: bytes, _limits: Limits) -> Any:
+    def decode(body: bytes, limits: Limits) -> Any:
+        check_json(body, limits)
         try:
             # Strict, as the described schema is: no `true` for a 1. Refuses what is nested deeper than 200 levels.
             return adapter.validate_json(body, strict=True)

@@ -19,3 +19,5 @@ class Limits:
     """How long a body may take to come; at 4 Mbit/s the largest does."""
     image_px: int = 64 * 10**6
     """Width times height; decoded it takes three bytes a pixel. Cameras of phones end at 50 to 200 Mpx, most at 12."""
+    json_values: int = 1_500_000
+    """Values in a JSON body, which take up to 100 bytes each; the elements of 3 x 640 x 640 pixels are 1.2 million."""

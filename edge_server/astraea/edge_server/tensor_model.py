@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from .errors import BadInputError
 from .handler import Handler
 from .inputs import Input, explain
+from .jsonbounds import check_json
 from .limits import Limits
 from .oip.datatypes import dtype_of
 from .oip.json import array_from_json
@@ -30,7 +31,8 @@ the other frameworks raise Python's own."""
 def tensor_handler(path: Path, model: Model) -> Handler:
     """What stands for the handler: `POST /predict` takes a JSON object that has nested lists for each input's name."""
 
-    def decode(body: bytes, _limits: Limits) -> Arrays:
+    def decode(body: bytes, limits: Limits) -> Arrays:
+        check_json(body, limits)
         try:
             lists = _Lists.validate_json(body)
         except ValidationError as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from .errors import BadInputError
+from .jsonbounds import check_json
 from .limits import Limits
 
 Tensor = Annotated[NDArray[Any], "astraea.edge_server.Tensor"]
@@ -25,13 +26,17 @@ _KINDS = "biuf"
 _MAX_DIMENSIONS = 32
 
 
-def decode_tensor(body: bytes, _limits: Limits) -> NDArray[Any]:
+def decode_tensor(body: bytes, limits: Limits) -> NDArray[Any]:
     """An array from the content of an .npy file, or from JSON; what it is, its content says.
 
     Raises:
         BadInputError: It is neither, or its elements are no numbers.
+        TooLargeError: It is JSON with too many of them.
     """
-    return _from_npy(body) if body.startswith(_NPY_MAGIC) else _from_json(body)
+    if body.startswith(_NPY_MAGIC):
+        return _from_npy(body)
+    check_json(body, limits)
+    return _from_json(body)
 
 
 def _from_npy(body: bytes) -> NDArray[Any]:

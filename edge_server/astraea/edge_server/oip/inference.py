@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 from ..errors import BadInputError, UnsupportedTypeError
 from ..exchange import Headers, RawHeaders
 from ..inputs import explain
+from ..jsonbounds import check_json
+from ..limits import Limits
 from ..runtimes import datatype_of
 from ..tensor_model import Arrays
 from .binary import array_from_bytes, array_to_bytes
@@ -32,10 +34,13 @@ class ModelId(NamedTuple):
 class Inference:
     """The form of one request and its reply."""
 
-    def __init__(self, signature: Signature, model: ModelId, headers: Headers) -> None:
+    def __init__(self, signature: Signature, model: ModelId, headers: Headers, limits: Limits) -> None:
         self.headers: RawHeaders = [(b"content-type", b"application/json")]
         self._signature = signature
         self._model = model
+        self._limits = limits
+        self._id: str | None = None
+        self._wanted: list[tuple[str, bool]] = []
         self._header_length = _header_length(headers)
 
     def decode(self, body: bytes) -> Any:
@@ -43,16 +48,19 @@ class Inference:
         length = len(body) if self._header_length is None else self._header_length
         if length > len(body):
             raise BadInputError(f"Inference-Header-Content-Length is {length}, and the body has {len(body)} bytes")
+        head = body[:length]
+        check_json(head, self._limits)
         try:
-            self._request = InferRequest.model_validate_json(body[:length])
+            request = InferRequest.model_validate_json(head)
         except ValidationError as error:
             raise BadInputError(explain(error)) from None
-        self._check_outputs()
-        return self._signature.take(_tensors(self._request, memoryview(body)[length:]))
+        self._check_outputs(request)
+        self._id, self._wanted = request.id, self._wanted_of(request)
+        return self._signature.take(_tensors(request, memoryview(body)[length:]))
 
-    def _check_outputs(self) -> None:
+    def _check_outputs(self, request: InferRequest) -> None:
         known = {spec.name for spec in self._signature.outputs}
-        for output in self._request.outputs:
+        for output in request.outputs:
             _check_parameters(f"output {output.name!r}", output.parameters.model_extra)
             if output.name not in known:
                 raise BadInputError(f"there is no output {output.name!r}; there are {', '.join(sorted(known))}")
@@ -61,22 +69,22 @@ class Inference:
         """The reply's body, from what `predict` returned."""
         arrays = self._signature.give(output)
         entries, tail = [], list[bytes]()
-        for name, binary in self._wanted():
+        for name, binary in self._wanted:
             entry, data = _entry(name, arrays[name], binary=binary)
             entries.append(entry)
             tail += data
         reply: dict[str, Any] = {"model_name": self._model.name, "model_version": self._model.version}
-        if self._request.id is not None:
-            reply["id"] = self._request.id
+        if self._id is not None:
+            reply["id"] = self._id
         head = to_json(reply | {"outputs": entries}, inf_nan_mode="null")
         if any("data" not in entry for entry in entries):
             self.headers = [(b"content-type", b"application/octet-stream"), (_HEADER_LENGTH, b"%d" % len(head))]
         return b"".join([head, *tail])
 
-    def _wanted(self) -> list[tuple[str, bool]]:
+    def _wanted_of(self, request: InferRequest) -> list[tuple[str, bool]]:
         """The outputs to send, and whether as bytes."""
-        usual = self._request.parameters.binary_data_output
-        wanted = [(output.name, output.parameters.binary_data) for output in self._request.outputs]
+        usual = request.parameters.binary_data_output
+        wanted = [(output.name, output.parameters.binary_data) for output in request.outputs]
         wanted = wanted or [(spec.name, None) for spec in self._signature.outputs]
         return [(name, usual if binary is None else binary) for name, binary in wanted]
 

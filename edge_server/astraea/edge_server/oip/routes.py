@@ -54,7 +54,7 @@ def open_inference_app(api: Api) -> Starlette:
         return _json(ModelReady(name=model.name, ready=True))
 
     def form(service: Service, headers: Headers) -> Form:
-        return Inference(signature_of(service), model, headers)
+        return Inference(signature_of(service), model, headers, service.limits)
 
     infer = _OfModel(model, Answering(api, form, error_response))
     return Starlette(
