@@ -49,6 +49,9 @@ def serve(
         int,
         typer.Option(min=0, max=10_000, help="Requests that may wait; more are refused."),
     ] = _QUEUE,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1024, help="Inputs that predict_batch may get at once; 1 for one by one.")
+    ] = Limits.batch,
     broker: Annotated[
         str | None, typer.Option(envvar="ASTRAEA_BROKER", help="URL of the broker to register with; none without it.")
     ] = None,
@@ -94,7 +97,7 @@ def serve(
     spec = load_service_spec(folder)
     broker_url = _broker(broker)
     workers = workers or available_cpus()
-    limits = Limits(workers, queue)
+    limits = Limits(workers, queue, batch)
     security = Security(_key(api_key_file), _jwks(jwks), tuple(cors_origin or ()), _tls(tls_cert, tls_key))
     open_to_network = insecure or security.authenticates
     with listen(host, spec.port if port is None else port, open_to_network=open_to_network) as listener:

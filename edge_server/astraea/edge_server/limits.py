@@ -11,6 +11,10 @@ class Limits:
     """Requests worked on at once; each has a thread that decodes, infers and writes the answer."""
     queue: int
     """Requests that may wait for a worker; one more is refused at once."""
+    batch: int = 32
+    """Inputs of one call of `predict_batch`; 1 for one after the other."""
+    batch_wait_s: float = 0.005
+    """The longest that an input waits for others; it doesn't when it came alone."""
     body_bytes: int = 16 * 2**20
     """A 12 Mpx photo of a phone has some 5 MiB."""
     held_bytes: int = 256 * 2**20

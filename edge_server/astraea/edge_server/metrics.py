@@ -11,6 +11,7 @@ from .pool import WorkerPool
 from .stages import Stages
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 _PENDING = 256
 _RECENT = 101  # answers behind `service_ms`: long enough for a steady median, short enough to follow a change
 
@@ -48,6 +49,12 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+        self._batches = Histogram(
+            "astraea_batch_size",
+            "Inputs that were computed in one call.",
+            buckets=_BATCH_BUCKETS,
+            registry=self.registry,
+        )
         in_flight = Gauge("astraea_in_flight", "Requests taken on and not answered.", registry=self.registry)
         in_flight.set_function(lambda: pool.in_flight)
         queued = Gauge("astraea_queued", "Requests that wait for a worker.", registry=self.registry)
@@ -65,6 +72,10 @@ class Metrics:
         self._requests.labels(str(status)).inc()
         if reason is not None:
             self._refusals.labels(reason).inc()
+
+    def batched(self, size: int) -> None:
+        """Count a batch; any thread may."""
+        self._batches.observe(size)
 
     def settle(self) -> None:
         """Bring the figures up to date, before anyone reads them: many answers in one go cost a tenth of each alone."""

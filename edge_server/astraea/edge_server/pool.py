@@ -3,8 +3,8 @@
 import asyncio
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -40,11 +40,24 @@ class Job:
         """When it was taken on, and how long it was thought to take from then."""
 
 
+class _Worker:
+    """A thread that waits for its next call."""
+
+    __slots__ = ("job", "wake")
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        """What it is woken for; None to end."""
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+
 class WorkerPool:
     """Runs calls of one event loop in threads, and takes no more on than it can soon begin.
 
     A call holds its place until it has really ended: one whose caller has gone still keeps a thread busy, and is
-    counted. Half as much CPU a call as asyncio's executor, and its threads don't outlive a process that must end.
+    counted. Half as much CPU a call as asyncio's executor, and its threads don't outlive a process that must end. Of
+    the threads that wait, the last to have worked goes on first: the processor's caches still know it.
 
     Args:
         workers: Threads, and so calls at once.
@@ -57,7 +70,11 @@ class WorkerPool:
         """Calls taken on and not ended. Touched by the event loop's thread only."""
         self.pace = Pace()
         self._queue = queue
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: deque[Job] = deque()
+        self._idle: list[_Worker] = []
+        self._closed = False
+        self._lock = threading.Lock()
+        """Over the three above."""
         self._loop = asyncio.get_running_loop()
         self.add_workers(workers)
 
@@ -106,7 +123,7 @@ class WorkerPool:
         self.check_room(job.deadline_s)
         job.taken_s, job.expected_s = perf_counter(), self.expected_s()
         self.in_flight += 1
-        self._jobs.put(job)
+        self._hand_over(job)
 
     async def run(self, work: Callable[[], T], deadline_s: float = math.inf) -> T:
         """Call it in a thread; its result, or the exception that it raised.
@@ -134,11 +151,35 @@ class WorkerPool:
 
     def close(self) -> None:
         """Let the threads end once the calls before this are done."""
-        for _ in range(self.capacity):
-            self._jobs.put(None)
+        with self._lock:
+            self._closed = True
+            for worker in self._idle:
+                worker.wake.release()
+
+    def _hand_over(self, job: Job) -> None:
+        with self._lock:
+            if self._idle:
+                worker = self._idle.pop()
+                worker.job = job
+                worker.wake.release()
+            else:
+                self._jobs.append(job)
+
+    def _next(self, worker: _Worker) -> Job | None:
+        """What a worker does next, awaited; None to end."""
+        with self._lock:
+            if self._jobs:
+                return self._jobs.popleft()
+            if self._closed:
+                return None
+            worker.job = None
+            self._idle.append(worker)
+        worker.wake.acquire()
+        return worker.job
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        worker = _Worker()
+        while (job := self._next(worker)) is not None:
             result, error = self._attempt(job)
             try:
                 self._loop.call_soon_threadsafe(self._finish, job, result, error)

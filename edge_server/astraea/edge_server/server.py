@@ -108,6 +108,7 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
         await _either(opening, stop)
         if opening.done():
             api.service = opening.result()
+            _let_batches_form(api, api.service)
             pool.pace = Pace()  # what loading took says nothing of an answer
             _logger.info("%s", _greeting(serving))
             await _stay(serving, api, stop)
@@ -118,6 +119,13 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
             task.cancel()
         pool.close()
     return pool.in_flight == 0
+
+
+def _let_batches_form(api: Api, service: Service) -> None:
+    """Give each input of a batch a thread: its own decodes it, and waits while one computes them all."""
+    if service.batcher is not None:
+        service.batcher.on_batch = api.metrics.batched
+        api.pool.add_workers(max(0, api.limits.batch - api.pool.capacity))
 
 
 async def _sweep(front: Front) -> None:

@@ -1,5 +1,7 @@
 """A service, opened: from a request's body to the reply's, in one go and in one thread."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -10,6 +12,8 @@ import numpy as np
 from astraea.models import pull
 from astraea.protocol import ServiceSpec
 
+from .batcher import Batcher
+from .batching import BatchPolicy
 from .errors import HandlerError
 from .exchange import RawHeaders
 from .handler import Handler, import_handler, load_model, reported
@@ -77,8 +81,11 @@ class Service:
         self.limits = limits
         self.form: Form = _Native(handler, limits)
         """That of `POST /predict`."""
+        self.batcher = _batcher(handler, model, limits)
+        """Computes several inputs at once; None if the handler can't, or may not."""
         self._handler = handler
         self._model = model
+        self._infer = self.batcher.run if self.batcher else partial(handler.predict, model)
 
     def answer(self, body: bytes, form: Form | None = None) -> Answer:
         """Decode, infer and encode the answer; several threads may do so at once.
@@ -95,7 +102,7 @@ class Service:
         began = perf_counter()
         value = form.decode(body)
         decoded = perf_counter()
-        output = self._handler.predict(self._model, value)
+        output = self._infer(value)
         inferred = perf_counter()
         content = form.encode(output)
         done = perf_counter()
@@ -119,6 +126,17 @@ class Service:
         if self.input.decode is decode_image:
             with reported(self._handler.path, "can't answer an image of plain noise"):
                 self.answer(_noise())
+
+
+def _batcher(handler: Handler, model: Any, limits: Limits) -> Batcher | None:
+    if handler.predict_batch is None or limits.batch == 1:
+        return None
+    batch = handler.predict_batch
+
+    def call(inputs: list[Any]) -> Sequence[Any]:
+        return batch(model, inputs) if len(inputs) > 1 else [handler.predict(model, inputs[0])]
+
+    return Batcher(call, BatchPolicy(limits.batch, limits.batch_wait_s))
 
 
 def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:

@@ -1,0 +1,116 @@
+"""What computing inputs together gains, and that it costs a lone client nothing: `python -m benchmarks.batching`.
+
+The model is a perceptron of four layers whose weights, 67 MB, don't fit into a core's cache: one input takes as long as
+reading them, and so do several. Two edge servers serve it in turns, one of which computes inputs one by one.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from .load import closed_loop, connect, edge_server_command, free_port, pinned, post, server, split_cores
+
+_WIDTH, _LAYERS = 2048, 4
+_HANDLER = """
+import numpy as np
+import onnxruntime
+
+def load(model):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options)
+
+def predict_batch(model, inputs: list[bytes]) -> list[float]:
+    stacked = np.stack([np.frombuffer(body, np.float32) for body in inputs])
+    return [float(row[0]) for row in model.run(None, {"x": stacked})[0]]
+"""
+_MANY = 32
+_BOUND_GAIN, _BOUND_ALONE = 2.0, 1.03
+
+
+def write_service(folder: Path) -> None:
+    random = np.random.default_rng(1)
+    weights = [
+        numpy_helper.from_array(random.normal(0, 0.02, (_WIDTH, _WIDTH)).astype(np.float32), f"w{layer}")
+        for layer in range(_LAYERS)
+    ]
+    names = ["x", *(f"h{layer}" for layer in range(1, _LAYERS)), "y"]
+    nodes = [helper.make_node("MatMul", [names[at], f"w{at}"], [names[at + 1]]) for at in range(_LAYERS)]
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", _WIDTH]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "perceptron", shapes[:1], shapes[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, folder / "model.onnx")
+    (folder / "handler.py").write_text(_HANDLER)
+    (folder / "astraea.yaml").write_text("name: perceptron\nversion: 1.0.0\nmodel: model.onnx\nhandler: handler.py\n")
+
+
+def alternate(urls: Mapping[str, str], body: bytes, seconds: float) -> dict[str, list[float]]:
+    """Milliseconds of a lone client's requests, to one server after the other: what disturbs one disturbs both."""
+    connections = {name: connect(url) for name, url in urls.items()}
+    found: dict[str, list[float]] = {name: [] for name in urls}
+    end_s = time.perf_counter() + seconds
+    while time.perf_counter() < end_s:
+        for name, connection in connections.items():
+            found[name].append(post(connection, body, {}).ms)
+    for connection in connections.values():
+        connection.close()
+    return {name: times[len(times) // 10 :] for name, times in found.items()}  # the first ones warm up
+
+
+def measure(rounds: int, seconds: float) -> dict[str, float]:
+    server_cores, load_cores = split_cores()
+    body = np.random.default_rng(2).normal(0, 1, _WIDTH).astype(np.float32).tobytes()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        write_service(folder)
+        ports = {"on": free_port(), "off": free_port()}
+        for name, options in (("on", ()), ("off", ("--batch", "1"))):
+            command = edge_server_command(str(folder), ports[name], *options)
+            stack.enter_context(server(command, ports[name], server_cores))
+        stack.enter_context(pinned(load_cores))
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        alone_ms = alternate(urls, body, 2 * rounds * seconds)
+        many: dict[str, list[float]] = {"on": [], "off": []}
+        for number in range(-1, rounds):  # the first round warms up
+            for name, url in urls.items():
+                exchanges = closed_loop(url, body, concurrency=_MANY, seconds=seconds)
+                assert {exchange.status for exchange in exchanges} == {200}  # noqa: S101 - else nothing is measured
+                if number >= 0:
+                    many[name].append(len(exchanges) / seconds)
+    on, off = (statistics.median(many[name]) for name in ("on", "off"))
+    on_ms, off_ms = (statistics.median(alone_ms[name]) for name in ("on", "off"))
+    return {
+        f"per_second_c{_MANY}_on": on,
+        f"per_second_c{_MANY}_off": off,
+        "gain": on / off,
+        "p50_ms_c1_on": on_ms,
+        "p50_ms_c1_off": off_ms,
+        "alone_ratio": on_ms / off_ms,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.batching", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each server (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long a turn takes (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures to a file")
+    given = parser.parse_args(arguments)
+    figures = measure(given.rounds, given.seconds)
+    for name, value in figures.items():
+        print(f"{name:24}{value:10.2f}")
+    print(f"bounds: gain >= {_BOUND_GAIN}, alone_ratio <= {_BOUND_ALONE}")
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
