@@ -79,6 +79,15 @@ def test_a_damaged_image_is_named_and_the_next_one_is_read(folder: Path) -> None
     assert is_red(frame.image)
 
 
+def test_an_image_of_too_many_pixels_or_bytes_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("astraea.device.camera.files.MAX_IMAGE_PX", 64 * 48 - 1)
+    with open_camera(str(folder / "0.jpg")) as camera, pytest.raises(CameraError, match="has 64 x 48 px"):
+        camera.read()
+    monkeypatch.setattr("astraea.device.camera.files.MAX_IMAGE_BYTES", 10)
+    with open_camera(str(folder / "0.jpg")) as camera, pytest.raises(CameraError, match="an image may have 10"):
+        camera.read()
+
+
 def test_a_video_gives_every_frame_and_ends(video: Path) -> None:
     with open_camera(str(video)) as camera:
         frames = list(camera)
@@ -183,6 +192,19 @@ def test_a_network_camera_gives_its_newest_frame_to_a_slow_reader(network_camera
     assert (first.seq, second.seq) == (0, 1)
     assert second.captured_at > before - 0.3
     assert second.image[..., 0].mean() > first.image[..., 0].mean() + 10
+
+
+def test_a_network_camera_that_goes_away_is_an_error_not_a_hang(peer: Any) -> None:
+    parts = [b"--frame\r\ncontent-type: image/jpeg\r\n\r\n" + jpeg(100 + shade) + b"\r\n" for shade in range(20)]
+    peer.reply = peer.reply._replace(
+        body=b"".join(parts), headers=(("content-type", "multipart/x-mixed-replace; boundary=frame"),)
+    )
+    with (
+        open_camera(f"{peer.url}/stream.mjpg") as camera,
+        pytest.raises(CameraError, match=r"/stream\.mjpg has stopped") as caught,
+    ):
+        list(camera)
+    assert caught.value.hint
 
 
 class Picamera2:

@@ -1,7 +1,7 @@
 """The synthetic street: what it claims to show is there, and can be read."""
 
+import itertools
 import re
-from itertools import islice
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from astraea.device import CameraError, Frame, open_camera
 from astraea.device.camera.synthetic.plates import DRIVES, make_plate, paint_plate, width_mm
 from astraea.device.camera.synthetic.scene import LEGIBLE_PX
+from astraea.device.camera.synthetic.traffic import Car, Lane
 from astraea.models import DownloadError, load_detector
 from tests.conftest import need
 
@@ -20,14 +21,14 @@ PLATE_TEXT = re.compile(r"[\u4e00-\u9fff][A-HJ-NP-Z]([0-9A-HJ-NP-Z]{5}|[A-HJK][0
 
 def shots(count: int, seed: int = 0, step: int = 1, **options: tuple[int, int]) -> list[Frame]:
     with open_camera(f"synthetic:?seed={seed}", **options) as camera:  # type: ignore[arg-type]  # size alone
-        return list(islice(camera, 0, count * step, step))
+        return list(itertools.islice(camera, 0, count * step, step))
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_plates_have_texts_that_real_ones_might_have(seed: int) -> None:
     text = make_plate(np.random.default_rng(seed))
     assert PLATE_TEXT.fullmatch(text)
-    assert (len(text) == 8) == (text[2] in DRIVES and len(text) == 8)
+    assert len(text) == 7 or text[2] in DRIVES
 
 
 @settings(max_examples=10, deadline=None)
@@ -35,6 +36,18 @@ def test_plates_have_texts_that_real_ones_might_have(seed: int) -> None:
 def test_a_painted_plate_has_its_measures(seed: int) -> None:
     text = make_plate(np.random.default_rng(seed))
     assert paint_plate(text).shape == (140, width_mm(text), 3)
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.floats(0.0, 3.0), min_size=1, max_size=20))
+def test_a_lane_has_its_cars_in_order_apart_and_never_backing_up(seed: int, pauses_s: list[float]) -> None:
+    lane = Lane(-2.0, 5.0, (8.0, 12.0), np.random.default_rng(seed))
+    before: dict[Car, float] = {}
+    for time_s in itertools.accumulate(pauses_s):
+        now = dict(lane.cars(time_s))
+        ahead = list(now.values())
+        assert all(8.0 - 1e-6 <= far - near <= 12.0 + 1e-6 for far, near in itertools.pairwise(ahead))
+        assert all(now[car] <= before[car] + 1e-6 for car in now.keys() & before.keys())
+        before = now
 
 
 def test_the_same_seed_gives_the_same_frames_and_another_one_others() -> None:
@@ -92,7 +105,7 @@ def test_without_its_font_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert caught.value.hint == "pip install 'astraea[demo]'"
 
 
-def test_nine_in_ten_plates_are_read_from_the_frames_as_they_are_sent() -> None:
+def test_plates_are_read_from_the_frames_as_they_are_sent() -> None:
     try:
         recognizer = load_detector("plates")
     except DownloadError as error:
@@ -107,4 +120,4 @@ def test_nine_in_ten_plates_are_read_from_the_frames_as_they_are_sent() -> None:
                 expected += 1
                 read += any(other.text == plate.text and other.box.iou(plate.box) >= 0.5 for other in found)
     assert expected >= 10
-    assert read / expected >= 0.9
+    assert read / expected >= 0.93

@@ -1,5 +1,6 @@
 """Painting flat things by their measures: polygons and ellipses, shaded from top to bottom."""
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -26,11 +27,14 @@ class Canvas:
 
     def fill(self, outline: Outline, top: Colour, bottom: Colour | None = None, *, alpha: float = 1.0) -> None:
         """Fill a polygon, from `top` to `bottom` where given."""
-        mask = np.zeros((self._height, self._width), np.uint8)
-        points = [self._pixel(x, y) for x, y in outline]
-        corners = np.round(np.array(points) * 2**_FRACTION_BITS).astype(np.int32)
-        cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, _FRACTION_BITS)
-        self._paint(mask, top, bottom or top, alpha)
+        points = np.array([self._pixel(x, y) for x, y in outline])
+        left, upper = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, (self._width, self._height))
+        right, lower = np.clip(np.ceil(points.max(axis=0)).astype(int) + 2, 0, (self._width, self._height))
+        mask = np.zeros((lower - upper, right - left), np.uint8)
+        if mask.size:
+            corners = np.round((points - (left, upper)) * 2**_FRACTION_BITS).astype(np.int32)
+            cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, _FRACTION_BITS)
+            _paint(self._rgba[upper:lower, left:right], mask, (top, bottom or top), alpha)
 
     def fill_both(self, outline: Outline, top: Colour, bottom: Colour | None = None, *, alpha: float = 1.0) -> None:
         """Fill a polygon and its mirror image on the other side of the middle."""
@@ -41,8 +45,8 @@ class Canvas:
         self, centre: tuple[float, float], radii: tuple[float, float], top: Colour, bottom: Colour | None = None
     ) -> None:
         """Fill an ellipse."""
-        angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-        outline = [(centre[0] + radii[0] * np.cos(a), centre[1] + radii[1] * np.sin(a)) for a in angles]
+        angles = np.linspace(0, 2 * np.pi, 24, endpoint=False).tolist()
+        outline = [(centre[0] + radii[0] * math.cos(a), centre[1] + radii[1] * math.sin(a)) for a in angles]
         self.fill(outline, top, bottom)
 
     def soften(self, radius_m: float) -> None:
@@ -56,12 +60,10 @@ class Canvas:
     def _pixel(self, x: float, y: float) -> tuple[float, float]:
         return self._width / 2 + x * self._px_per_m - 0.5, self._height - y * self._px_per_m - 0.5
 
-    def _paint(self, mask: NDArray[np.uint8], top: Colour, bottom: Colour, alpha: float) -> None:
-        x, y, width, height = cv2.boundingRect(mask)
-        if not width:
-            return
-        part = self._rgba[y : y + height, x : x + width]
-        cover = mask[y : y + height, x : x + width, None].astype(np.float32) * (alpha / 255)
-        share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
-        ends = np.array([(*top, 255), (*bottom, 255)], np.float32)
-        part[...] = part * (1 - cover) + (ends[0] * (1 - share) + ends[1] * share) * cover
+
+def _paint(part: NDArray[np.float32], mask: NDArray[np.uint8], colours: tuple[Colour, Colour], alpha: float) -> None:
+    """Lay a gradient over a part of a sheet, in place, where the mask (0 to 255) lets it."""
+    cover = mask[..., None].astype(np.float32) * (alpha / 255)
+    share = np.linspace(0, 1, len(part), dtype=np.float32)[:, None, None]
+    top, bottom = (np.array((*colour, 255), np.float32) for colour in colours)
+    part[...] = part * (1 - cover) + (top * (1 - share) + bottom * share) * cover

@@ -25,7 +25,7 @@ PAINTS: tuple[Colour, ...] = (
     (84, 90, 96),  # grey
 )
 
-_NEAR_PX_PER_M, _SIDE_PX_PER_M = 300.0, 120.0  # the side is seen at a flat angle
+_NEAR_PX_PER_M, _SIDE_PX_PER_M = 300.0, 100.0  # the side is seen at a flat angle
 _BONNET_M, _COWL_M = 0.80, 0.96  # the bonnet's height at its front edge and at the windscreen
 _GLASS: tuple[Colour, Colour] = ((96, 110, 122), (24, 29, 34))
 _RUBBER: Colour = (20, 20, 22)

@@ -43,9 +43,11 @@ class Lens:
 
     def rays(self) -> Points:
         """The direction in the world that each pixel looks in: H x W x 3, not of unit length."""
-        x, y = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
-        seen = np.stack([x - self.width / 2, y - self.height / 2, np.full_like(x, self.focal_px)], -1)
-        return np.asarray(seen @ self._rotation, np.float32)
+        seen = np.empty((self.height, self.width, 3), np.float32)
+        seen[..., 0] = np.arange(self.width) + 0.5 - self.width / 2
+        seen[..., 1] = (np.arange(self.height) + 0.5 - self.height / 2)[:, None]
+        seen[..., 2] = self.focal_px
+        return np.asarray(seen @ self._rotation.astype(np.float32), np.float32)
 
 
 class Sprite:
@@ -67,7 +69,7 @@ class Sprite:
         """Draw it into an RGB image with its corners (top left, clockwise) at `quad` (4 x 2), lit by `light`."""
         left, top = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 1, 0)
         right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 2, (image.shape[1], image.shape[0]))
-        if left >= right or top >= bottom or (right - left) * (bottom - top) < 16:
+        if left >= right or top >= bottom or (right - left) * (bottom - top) < 40:
             return
         texture = self._fitting(quad)
         height, width = texture.shape[:2]

@@ -7,11 +7,12 @@ import numpy as np
 from astraea.protocol import Box, Detection, Point
 
 from ..base import Camera, Frame, Pacer
+from .cars import PAINTS
 from .lens import Lens, Pixels, Points
 from .sensor import Sensor
 from .street import paint_street
 from .traffic import Lane
-from .view import CarView
+from .view import CarView, build
 
 LEGIBLE_PX = 96
 """The least width of a plate that counts: characters of a smaller one have fewer than 9 px, and blur into others."""
@@ -40,8 +41,10 @@ class SyntheticCamera(Camera):
         self._lens = Lens(*size, focal_px=3.15 * size[0], above_ground_m=1.35, left_deg=9.0, down_deg=2.6)
         self._street = paint_street(self._lens, rng)
         near, far = rng.spawn(2)
-        self._lanes = (Lane(-5.3, 5.2, (8.0, 19.0), far), Lane(-1.75, 5.5, (8.6, 11.5), near))
+        self._lanes = (Lane(-5.3, 5.2, (13.0, 28.0), far), Lane(-1.75, 5.5, (8.6, 11.5), near))
         self._sensor = Sensor(size, rng)
+        for paint in range(len(PAINTS)):
+            build(paint)  # now, so that no frame waits for it
         self._frames = frames
         self._step_s = 1 / (fps or _DEFAULT_FPS)
         self._pacer = Pacer(fps)

@@ -20,6 +20,7 @@ _FAR_M = 180.0
 _SHOP_M = 5.6  # the width of one front
 _HAZE = np.array((196, 206, 214), np.float32)
 _TREES_M = (13.0, 20.5, 29.0, 39.0, 52.0, 70.0)  # how far ahead they stand
+_LEAVES = 500
 _SUPERSAMPLING = 2
 
 
@@ -127,15 +128,17 @@ def _shops(y: Field, z: Field, height: Field, noise: Field) -> NDArray[np.float3
     hue = np.stack([_of_shop(z, 1), _of_shop(z, 2), _of_shop(z, 3)], -1)
     stain = _sample(noise, z * 9 % 512, y * 9 % 512)[..., None]
     along = z % _SHOP_M
-    colour = np.array((168, 158, 146), np.float32) + 44 * (hue - 0.5) + 4 * stain
-    colour = _over(colour, (y > 3.05) & (y < 3.75) & (along > 0.3), 70 + 90 * hue)
-    glass = np.array((58, 68, 76), np.float32) + 40 * np.clip(y - 0.5, 0, 2)[..., None] + 26 * hue + 10 * stain
+    colour = (
+        np.array((168, 158, 146), np.float32) + 36 * (hue.mean(-1, keepdims=True) - 0.5) + 12 * (hue - 0.5) + 4 * stain
+    )
+    colour = _over(colour, (y > 3.05) & (y < 3.75) & (along > 0.3), 80 + 50 * hue)
+    glass = np.array((58, 68, 76), np.float32) + 40 * np.clip(y - 0.5, 0, 2)[..., None] + 10 * hue + 10 * stain
     colour = _over(colour, (y > 0.35) & (y < 2.85) & (along > 0.45) & (along < 3.7), glass)
     colour = _over(colour, (y < 2.6) & (along > 4.0) & (along < 5.2), 0.6 * glass)
     frame = (np.abs(along - 2.1) < 0.05) & (y > 0.35) & (y < 2.85)
     colour = _over(colour, frame, np.full(3, 150, np.float32))
     upper = (y > 4.3) & (y < 5.9) & (along % 1.9 > 0.55)
-    colour = _over(colour, upper, np.array((86, 98, 110), np.float32) + 30 * hue)
+    colour = _over(colour, upper, np.array((86, 98, 110), np.float32) + 10 * hue)
     colour = _over(colour, y > height - 0.22, np.array((120, 112, 104), np.float32))
     return np.asarray(colour * (0.72 + 0.28 * np.clip(y / 2.5, 0, 1))[..., None], np.float32)
 
@@ -146,20 +149,20 @@ def _over(colour: NDArray[np.float32], where: NDArray[np.bool_], other: NDArray[
 
 def _plant_trees(image: Pixels, lens: Lens, rng: np.random.Generator) -> None:
     """A row of trees along the left kerb, the farthest first."""
-    trees = [_tree(rng) for _ in range(3)]
+    trees = [_tree(rng).sprite() for _ in range(2)]
     for place, z in reversed(list(enumerate(_TREES_M))):
         x, wide, high = LEFT_KERB_M - 0.9, 4.4, 6.0
         corners = np.array(
             [(x - wide / 2, high, z), (x + wide / 2, high, z), (x + wide / 2, 0, z), (x - wide / 2, 0, z)], np.float32
         )
-        trees[place % len(trees)].sprite().draw(image, lens.project(corners), light=0.9)
+        trees[place % len(trees)].draw(image, lens.project(corners), light=0.9)
 
 
 def _tree(rng: np.random.Generator) -> Canvas:
     canvas = Canvas(4.4, 6.0, 60)
     canvas.fill([(-0.11, 2.8), (0.11, 2.8), (0.15, 0), (-0.15, 0)], (74, 62, 50), (58, 48, 40))
     canvas.fill([(-0.6, 0.12), (0.6, 0.12), (0.6, 0), (-0.6, 0)], (96, 86, 70), (60, 54, 44))
-    for _ in range(700):
+    for _ in range(_LEAVES):
         angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform() ** 0.4
         bulge = 1 + 0.18 * np.sin(5 * angle + 1) + 0.1 * np.sin(9 * angle)
         x, y = 1.75 * reach * bulge * np.cos(angle), 4.0 + 1.5 * reach * bulge * np.sin(angle)

@@ -11,7 +11,7 @@ from .plates import make_plate
 
 GONE_M = 0.6 - LENGTH_M
 """A car whose front is this far behind the camera's plane is out of the picture for good."""
-_HORIZON_M = 50.0
+_HORIZON_M = 55.0
 
 
 @dataclass(frozen=True)

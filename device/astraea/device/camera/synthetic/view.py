@@ -17,6 +17,8 @@ _NEAREST_M = 0.5  # what is nearer to the camera's plane is far outside the pict
 _SHUTTER_S = 1 / 400
 _FOCUS_M = 7.5
 _DEFOCUS_PX_M = 6.0  # blur of what is far beyond the focus, times the focus' distance, in a picture 640 px wide
+_GLARE_M = 16.0  # farther away nobody sees it on so small a plate
+_MAX_BLUR_PX = 2.0  # a nearer car is leaving the picture; more would cost time and show nothing
 
 
 class CarView:
@@ -81,7 +83,7 @@ class CarView:
         seen = self._lens.project(np.maximum(np.stack([self._origin, moved]), (-np.inf, -np.inf, 0.1)))
         motion = np.abs(seen[1] - seen[0]) / math.sqrt(12)  # the deviation of an even smear of that length
         focus = abs(1 / z - 1 / _FOCUS_M) * _DEFOCUS_PX_M * self._lens.width / 640
-        across, down = np.minimum(np.hypot(motion, focus), 4.0)
+        across, down = np.minimum(np.hypot(motion, focus), _MAX_BLUR_PX)
         return float(across), float(down)
 
     def _soften(self, image: Pixels) -> None:
@@ -118,6 +120,11 @@ def _painted(text: str) -> Pixels:
     return np.asarray(cv2.cvtColor(paint_plate(text), cv2.COLOR_RGB2RGBA), np.uint8)
 
 
+@functools.lru_cache(maxsize=64)
+def _flat(text: str) -> Sprite:
+    return Sprite(_painted(text))
+
+
 @functools.cache
 def _streak(width: int) -> Pixels:
     """Light that glances off a plate: a soft, slanting streak in the middle of a sheet of three times its width."""
@@ -128,6 +135,8 @@ def _streak(width: int) -> Pixels:
 
 def _plate_sprite(car: Car, z: float) -> Sprite:
     """The plate with the light that glances off it and wanders over it as the car comes nearer."""
+    if z > _GLARE_M:
+        return _flat(car.plate)
     plate = _painted(car.plate)
     width = plate.shape[1]
     start = round((car.gloss + z / 5) % 1.0 * 2 * width)
