@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("astraea", deadline=None)  # how long an example takes is the machine's business
+settings.load_profile("astraea")
 
 _REQUIRED = frozenset(filter(None, os.environ.get("ASTRAEA_TEST_REQUIRE", "").split(",")))
 

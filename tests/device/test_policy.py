@@ -248,3 +248,27 @@ def test_a_slow_device_gives_a_remote_answer_more_time_before_it_gives_up() -> N
         World(local_ms, {"a": (20, 10, 10)}).teach(policy)
         decisions.append(policy.decide(PIXELS, now=TAUGHT))
     assert decisions[0].give_up_ms < decisions[1].give_up_ms  # type: ignore[union-attr]
+
+
+def test_frames_are_not_sent_into_a_lasting_silence() -> None:
+    policy = Policy(local=True)
+    World(200, {"a": (20, 10, 10)}).teach(policy)
+    sent = []
+    for frame in range(50):
+        now = 1 + frame / 10
+        decision = policy.decide(PIXELS, now=now)
+        assert decision is not None
+        if decision.target == "a":
+            policy.observe_sent("a", size_bytes=FRAME_BYTES, now=now)
+            sent.append(now)
+    assert sent
+    assert sent[-1] <= 1 + 1.0
+
+
+def test_what_is_predicted_is_the_first_answer_whoever_gives_it() -> None:
+    policy = Policy(local=True)
+    World(200, {"a": (20, 10, 10)}).teach(policy)
+    policy.observe_sent("a", size_bytes=FRAME_BYTES, now=1.0)
+    decision = policy.decide(PIXELS, now=1.3)
+    assert decision is not None
+    assert decision.predicted_ms <= 1.1 * 200

@@ -44,6 +44,10 @@ class Outstanding:
         """Whether something larger is under way, whose own answer will tell more than a message of that size."""
         return any(sent.size_bytes > size_bytes for sent in self._sent)
 
+    def silent_ms(self, now: float) -> float:
+        """For how long an answer has been waited for, given up or not; 0 when none is due."""
+        return max(((now - sent.at_s) * 1000 for sent in self._sent), default=0.0)
+
     @staticmethod
     def _delays(sent: _Sent, size_bytes: int, sent_at: float) -> bool:
         return sent.at_s < sent_at and sent.size_bytes > size_bytes

@@ -32,6 +32,9 @@ _FIRST_BYTES_PER_PIXEL = 0.1
 """JPEG at quality 85 of a plain scene; rather less than there will be, for probes are measured by it."""
 _HYSTERESIS_SIGMAS = 1.0
 """How many standard deviations of their difference another target must be better by, to be worth a switch."""
+_SILENT_RATIO = 4.0
+"""A target silent for so many times what the device takes for a frame gets probes instead of frames: in an outage the
+device answers anyway, and what is sent would stand in the way when the link comes back."""
 _GIVE_UP_MS = 2000.0
 """A link that was cut is known to be away after this long, so that probes can begin to look for its return..."""
 _GIVE_UP_ALONE_MS = 10_000.0
@@ -64,6 +67,7 @@ class Decision(NamedTuple):
 
     target: str
     predicted_ms: float
+    """Until the first answer, whoever gives it."""
     patience_ms: float
     """When nothing has come back after this long, let the device answer too: 0 for both at once."""
     give_up_ms: float
@@ -178,16 +182,18 @@ class Policy:
         hedges = {
             target: hedge(estimate, self._remotes[target].late_ms(now), local_ms)
             for target, estimate in estimates.items()
-            if target != LOCAL
+            if target != LOCAL and not self._is_silent(target, local_ms, now)
         }
-        costs = estimates | {target: Estimate(hedges[target].cost_ms, estimates[target].spread_ms) for target in hedges}
+        costs = {target: Estimate(hedges[target].cost_ms, estimates[target].spread_ms) for target in hedges}
+        if LOCAL in estimates:
+            costs[LOCAL] = estimates[LOCAL]
         self._current = choose(costs, self._current)
         patience_ms = hedges[self._current].patience_ms if self._current in hedges else inf
         others_ms = [estimate.ms for target, estimate in estimates.items() if target != self._current]
         give_up_ms = max(_GIVE_UP_MS, 2 * min(others_ms)) if others_ms else _GIVE_UP_ALONE_MS
         if patience_ms < inf:
             give_up_ms = max(give_up_ms, patience_ms)
-        return Decision(self._current, estimates[self._current].ms, patience_ms, give_up_ms)
+        return Decision(self._current, costs[self._current].ms, patience_ms, give_up_ms)
 
     @property
     def has_remote(self) -> bool:
@@ -269,6 +275,9 @@ class Policy:
         """So small and rare that it need not be saved for."""
         remote.probe_at_s = now + remote.contact_every_s
         return Probe(target, _CONTACT_BYTES)
+
+    def _is_silent(self, target: str, local_ms: float | None, now: float) -> bool:
+        return local_ms is not None and self._remotes[target].outstanding.silent_ms(now) > _SILENT_RATIO * local_ms
 
     def _save(self, pixels: int) -> None:
         """A frame is due: its share may be spent on probes."""
