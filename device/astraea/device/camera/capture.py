@@ -35,18 +35,18 @@ def open_v4l2(device: str, *, size: tuple[int, int] | None = None, fps: float | 
         )
     if not os.access(device, os.R_OK | os.W_OK):
         raise CameraError(f"{device} may not be used by this user", hint="sudo usermod -aG video $USER, then log in")
-    settings = [cv2.CAP_PROP_BUFFERSIZE, 1]
+    settings: dict[int, float] = {cv2.CAP_PROP_BUFFERSIZE: 1}
     if size:
-        settings += [cv2.CAP_PROP_FRAME_WIDTH, size[0], cv2.CAP_PROP_FRAME_HEIGHT, size[1]]
+        settings |= {cv2.CAP_PROP_FRAME_WIDTH: size[0], cv2.CAP_PROP_FRAME_HEIGHT: size[1]}
     if fps:
-        settings += [cv2.CAP_PROP_FPS, round(fps)]
+        settings[cv2.CAP_PROP_FPS] = fps
     capture = _open(device, cv2.CAP_V4L2)
     if capture is None:
         raise CameraError(
             f"{device} can't be opened as a camera",
-            hint="another program may use it (`fuser -v " + device + "`), or it is a codec: try the next number",
+            hint=f"another program may use it (`fuser -v {device}`), or it is a codec: try the next number",
         )
-    for setting, value in zip(settings[::2], settings[1::2], strict=True):
+    for setting, value in settings.items():
         capture.set(setting, value)  # a camera without the setting keeps its own: the picture tells
     return LiveVideo(capture, device)
 

@@ -15,7 +15,7 @@ from .traffic import Lane
 from .view import CarView, build
 
 LEGIBLE_PX = 96
-"""The least width of a plate that counts: characters of a smaller one have fewer than 9 px, and blur into others."""
+"""The least width of a plate that counts: in a smaller one a character has less than 10 px across, and blurs into others."""
 
 _DEFAULT_FPS = 10.0
 
