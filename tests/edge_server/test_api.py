@@ -219,3 +219,22 @@ async def test_a_body_that_does_not_come_times_out(
 
     problem(await client.post("/predict", content=parts()), 408)
     assert api.held_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("trace", "kept"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
+        ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", False),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", False),
+        ("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", False),
+        ("x\ty", False),
+    ],
+)
+async def test_a_trace_context_comes_back_if_it_is_one(
+    api: Api, client: httpx.AsyncClient, make_service: MakeService, trace: str, *, kept: bool
+) -> None:
+    api.service = make_service("def predict(model, text: str): return 1 / len(text)")
+    for content in (b"x", b""):
+        response = await client.post("/predict", content=content, headers={"traceparent": trace})
+        assert response.headers.get("traceparent") == (trace if kept else None)

@@ -12,6 +12,7 @@ import pytest
 from astraea.protocol import Instance, Problem, ServerTiming
 from tests.edge_server.conftest import FakeBroker, StartServer, WriteService, wait_until
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 GATED_HANDLER = """
     import time
     from pathlib import Path
@@ -186,8 +187,11 @@ def test_the_debug_log_has_the_traceback(start_server: StartServer, write_servic
 def test_the_log_can_be_json(start_server: StartServer, write_service: WriteService) -> None:
     server = start_server(write_service("def predict(m, x: str): 1 / 0"), "--log-format", "json")
     with server.client() as client:
-        client.post("/predict", content=b"x")
+        response = client.post("/predict", content=b"x", headers={"traceparent": TRACE})
+    assert response.headers["traceparent"] == TRACE
     assert server.stop() == 0
     entries = [json.loads(line) for line in server.log.splitlines()]
     assert [entry["level"] for entry in entries] == ["info", "error"]
     assert "ZeroDivisionError" in entries[1]["traceback"]
+    assert entries[1]["trace_id"] == TRACE.split("-")[1]
+    assert entries[1]["request_id"] == response.json()["instance"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 ASTRAEA = [sys.executable, "-m", "astraea.deployer"]
@@ -82,6 +83,34 @@ class Site:
         if self._broker is not None:
             self._broker.terminate()
             self._broker.wait()
+
+
+class Instance:
+    """An edge server that is started by hand, as an operator's own tools would."""
+
+    def __init__(self, site: Site, folder: Path, name: str) -> None:
+        self._site = site
+        self._name = name
+        with (site.home / f"{name}.log").open("w") as log:
+            self._process = subprocess.Popen(
+                [*ASTRAEA, "serve", str(folder), "--port", "0", "--instance", name],
+                env=site.environment,
+                stderr=log,
+            )
+
+    def await_listed(self) -> None:
+        """Until the broker tells devices of it."""
+        url = f"{self._site.broker_url}/v1/instances"
+        wait_until(lambda: self._name in [entry["id"] for entry in httpx.get(url).json()], f"{self._name} is listed")
+
+    def stop(self) -> int:
+        """Ask it to end; its exit status."""
+        self._process.terminate()
+        return self._process.wait(timeout=30)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 @pytest.fixture

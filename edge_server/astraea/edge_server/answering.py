@@ -14,6 +14,7 @@ from .exchange import ClientGoneError, Headers, Reply, problem_response, refusal
 from .pool import Job
 from .service import Answer
 from .stages import Stages
+from .trace import TRACE_HEADER, trace_id, trace_of
 
 _logger = logging.getLogger(__name__)
 
@@ -50,21 +51,21 @@ class Answering:
 
         def done(answer: Answer | None, stages: Stages | None, error: Exception | None) -> None:
             if answer is not None and stages is not None:
-                reply(self.answered(answer, stages))
+                reply(self.answered(answer, stages, ticket.trace))
             else:
-                reply(self.failed(error or RuntimeError("neither an answer nor an error")))
+                reply(self.failed(error or RuntimeError("neither an answer nor an error"), ticket.trace))
 
         try:
             return self._api.submit(ticket, body, done)
         except RefusedError as error:
-            reply(self.failed(error))
+            reply(self.failed(error, ticket.trace))
             return None
 
     def release(self, ticket: Ticket) -> None:
         """Give up a request before its body is complete."""
         self._api.release(ticket)
 
-    def answered(self, answer: Answer, stages: Stages) -> Reply:
+    def answered(self, answer: Answer, stages: Stages, trace: bytes | None = None) -> Reply:
         """Count an answer; what is sent."""
         self._api.metrics.answered(stages)
         headers = [
@@ -73,29 +74,35 @@ class Answering:
             (b"server-timing", stages.to_header()),
             (b"content-length", b"%d" % len(answer.body)),
         ]
+        if trace is not None:
+            headers.append((TRACE_HEADER, trace))
         return Reply(HTTPStatus.OK, headers, answer.body)
 
-    def failed(self, error: Exception) -> Reply:
+    def failed(self, error: Exception, trace: bytes | None = None) -> Reply:
         """Count a request that gets no answer; what is sent instead."""
-        response = refusal(error, self._document) if isinstance(error, RequestError) else self._failure(error)
+        response = refusal(error, self._document) if isinstance(error, RequestError) else self._failure(error, trace)
         self._api.metrics.refused(response.status_code, getattr(error, "reason", None))
-        return Reply(response.status_code, response.raw_headers, bytes(response.body))
+        headers = response.raw_headers if trace is None else [*response.raw_headers, (TRACE_HEADER, trace)]
+        return Reply(response.status_code, headers, bytes(response.body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
+        headers = dict(scope["headers"])
+        trace = trace_of(headers)
         try:
-            reply = self.answered(*await self._api.answer(dict(scope["headers"]), receive, self._form_of))
+            reply = self.answered(*await self._api.answer(headers, receive, self._form_of), trace)
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001 - the handler is anybody's code
-            reply = self.failed(error)
+            reply = self.failed(error, trace)
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    def _failure(self, error: Exception) -> Response:
+    def _failure(self, error: Exception, trace: bytes | None) -> Response:
         """The reply when the handler raised an exception: its id leads to the traceback, which only the log has."""
         identity = secrets.token_hex(8)
-        _logger.error("request %s: the handler failed", identity, exc_info=error)
+        ids = {"request_id": identity, "trace_id": trace_id(trace)}
+        _logger.error("request %s: the handler failed", identity, exc_info=error, extra=ids)
         return self._document(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "the handler failed; the server's log has the reason under this instance",

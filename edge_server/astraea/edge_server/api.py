@@ -18,6 +18,7 @@ from .metrics import Metrics
 from .pool import Job, WorkerPool
 from .service import Answer, Form, Service
 from .stages import Stages
+from .trace import trace_of
 
 FormOf = Callable[[Service, Headers], Form]
 """How a request with these headers is written; raises a RequestError if it can't be answered anyway."""
@@ -36,6 +37,8 @@ class Ticket(NamedTuple):
     """By `time.perf_counter`; infinity when it has none."""
     size_bytes: int
     """Of its body, or the most that it may have."""
+    trace: bytes | None = None
+    """Its W3C trace context."""
 
 
 class Api:
@@ -98,7 +101,7 @@ class Api:
         if self.held_bytes + size_bytes > self.limits.held_bytes:
             raise BusyError(f"{self.held_bytes} bytes of requests are held; {self.limits.held_bytes} may be")
         self.held_bytes += size_bytes
-        return Ticket(service, form, deadline_s, size_bytes)
+        return Ticket(service, form, deadline_s, size_bytes, trace_of(headers))
 
     def release(self, ticket: Ticket) -> None:
         """Give back the room that was kept for a body."""

@@ -36,8 +36,14 @@ def configure_logging(form: LogFormat, level: LogLevel) -> None:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a client's damaged form is in its own reply
 
 
+_IDS = ("request_id", "trace_id")
+
+
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time` (RFC 3339, UTC), `level`, `logger`, `message`, maybe `traceback`."""
+    """One JSON object a line.
+
+    `time` (RFC 3339, UTC), `level`, `logger`, `message`; if there are any, `request_id`, `trace_id` and `traceback`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
@@ -47,6 +53,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        entry |= {name: value for name in _IDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry)
