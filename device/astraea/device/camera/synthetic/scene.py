@@ -15,7 +15,7 @@ from .traffic import Lane
 from .view import CarView, build
 
 LEGIBLE_PX = 96
-"""The least width of a plate that counts: in a smaller one a character has less than 10 px across, and blurs into others."""
+"""The least width of a plate that counts: in a smaller one a character is narrower than 10 px and blurs into others."""
 
 _DEFAULT_FPS = 10.0
 
