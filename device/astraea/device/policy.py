@@ -33,8 +33,8 @@ _FIRST_BYTES_PER_PIXEL = 0.1
 _HYSTERESIS_SIGMAS = 1.0
 """How many standard deviations of their difference another target must be better by, to be worth a switch."""
 _SILENT_RATIO = 4.0
-"""A target silent for so many times what the device takes for a frame gets probes instead of frames: in an outage the
-device answers anyway, and what is sent would stand in the way when the link comes back."""
+"""A target silent for so many times what the device takes for a frame gets one frame at a time: in an outage the device
+answers anyway, and the rest would stand in the way when the link comes back."""
 _GIVE_UP_MS = 2000.0
 """A link that was cut is known to be away after this long, so that probes can begin to look for its return..."""
 _GIVE_UP_ALONE_MS = 10_000.0
@@ -277,7 +277,10 @@ class Policy:
         return Probe(target, _CONTACT_BYTES)
 
     def _is_silent(self, target: str, local_ms: float | None, now: float) -> bool:
-        return local_ms is not None and self._remotes[target].outstanding.silent_ms(now) > _SILENT_RATIO * local_ms
+        outstanding = self._remotes[target].outstanding
+        if local_ms is None or outstanding.silent_ms(now) <= _SILENT_RATIO * local_ms:
+            return False
+        return outstanding.larger_than(_PROBE_BYTES)
 
     def _save(self, pixels: int) -> None:
         """A frame is due: its share may be spent on probes."""
