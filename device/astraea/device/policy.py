@@ -50,14 +50,12 @@ _PROBE_LATE_S = 0.2
 """Of a target that owes an answer: the probe queues behind what is stuck."""
 _CONTACT_EVERY_S = 0.25
 _CONTACT_EVERY_MOST_S = 1.0
-_PROBE_SHARE = 0.01
-"""Of the bytes that sending every frame would take, probes may use this much..."""
+_PROBE_SHARE = 0.009
+"""Of the bytes that sending every frame would take, probes may use this much (1 % with what it begins with)..."""
 _PROBE_SAVINGS_FRAMES = 1.0
 """...which may be saved up to this many frames' bytes..."""
 _FIRST_SAVINGS_BYTES = 2 * _PROBE_BYTES
-"""...and a client begins with, to find out whether a link is slow before its first frame..."""
-_PROBE_RESERVE = 0.25
-"""...of which this share is kept for when a link has just changed."""
+"""...and a client begins with, to find out whether a link is slow before its first frame."""
 _USABLE_SAMPLES = 2
 """A first contact tells the round trip time, the probe after it whether the link is slow."""
 
@@ -90,6 +88,7 @@ class _Remote:
     outstanding: Outstanding = field(default_factory=Outstanding)
     away: bool = False
     """It refused or broke off: only a probe's answer brings it back."""
+    heard_at_s: float = -inf
     probe_at_s: float = -inf
     probed_small: bool = False
     contact_every_s: float = _CONTACT_EVERY_S
@@ -108,6 +107,7 @@ class _Remote:
             self.away = False
         self.outstanding.answer(size_bytes, sent_at)
         self.link.observe(size_bytes, network_ms, now)
+        self.heard_at_s = now
         self.probe_at_s = now + (_PROBE_IDLE_S if self.link.settled else 0.0)
 
 
@@ -263,16 +263,17 @@ class Policy:
             return None
         urgent = late or not remote.link.settled
         size_bytes = _PROBE_BYTES if urgent or remote.probed_small else _CONTACT_BYTES
-        reserve = 0.0 if urgent else _PROBE_RESERVE * self._most_savings_bytes
-        if self._savings_bytes < size_bytes + reserve:
-            return None if remote.usable else self._contact(target, remote, now)
+        if self._savings_bytes < size_bytes:
+            forgotten = not remote.usable or now - remote.heard_at_s >= _CONTACT_EVERY_MOST_S
+            return self._contact(target, remote, now) if forgotten else None
         self._savings_bytes -= size_bytes
         remote.probed_small = size_bytes == _CONTACT_BYTES
         remote.probe_at_s = now + (_PROBE_LATE_S if late else 0.0 if urgent else _PROBE_IDLE_S)
         return Probe(target, size_bytes)
 
     def _contact(self, target: str, remote: _Remote, now: float) -> Probe:
-        """So small and rare that it need not be saved for."""
+        """So small and rare that it need not be saved for, but it is paid back."""
+        self._savings_bytes -= _CONTACT_BYTES
         remote.probe_at_s = now + remote.contact_every_s
         return Probe(target, _CONTACT_BYTES)
 
