@@ -15,14 +15,15 @@ from .report import annotate, plot_times
 _PICTURE_PX = (400, 300)
 _CHART_PX = (560, 300)
 _CAPTION_PX = 34
-_FRAME_MS = 150
+_STEP = 2
+_PICTURE_MS = 300
 _DPI = 100
 _FONT_PX = 16
-_QUALITY = 60
+_QUALITY = 45
 
 
 def write(path: Path, run: Sequence[Answered], others: Mapping[str, Sequence[float]]) -> None:
-    """Write an animated WebP with a picture a frame.
+    """Write an animated WebP with a picture for every second frame.
 
     Args:
         path: where to.
@@ -30,9 +31,9 @@ def write(path: Path, run: Sequence[Answered], others: Mapping[str, Sequence[flo
         others: the response times in ms of the other strategies, per frame.
     """
     chart = _Chart(run, others)
-    pictures = [_compose(answered, chart.until(index)) for index, answered in enumerate(run)]
+    pictures = [_compose(run[index], chart.until(index)) for index in range(0, len(run), _STEP)]
     pictures[0].save(
-        path, save_all=True, append_images=pictures[1:], duration=_FRAME_MS, loop=0, quality=_QUALITY, method=4
+        path, save_all=True, append_images=pictures[1:], duration=_PICTURE_MS, loop=0, quality=_QUALITY, method=4
     )
 
 
