@@ -51,7 +51,8 @@ _PROBE_LATE_S = 0.2
 _CONTACT_EVERY_S = 0.25
 _CONTACT_EVERY_MOST_S = 1.0
 _PROBE_SHARE = 0.009
-"""Of the bytes that sending every frame would take, probes may use this much (1 % with what it begins with)..."""
+"""Of the bytes that sending every frame would take, probes may use this much: under 1 % with what a client begins with,
+from a minute or so on..."""
 _PROBE_SAVINGS_FRAMES = 1.0
 """...which may be saved up to this many frames' bytes..."""
 _FIRST_SAVINGS_BYTES = 2 * _PROBE_BYTES
@@ -143,7 +144,6 @@ class Policy:
         self._remotes: dict[str, _Remote] = {}
         self._current: str | None = None
         self._savings_bytes = float(_FIRST_SAVINGS_BYTES)
-        self._most_savings_bytes = 0.0
 
     def offer(self, targets: Iterable[str]) -> None:
         """Say which remote targets there are now; what is known of those that stay is kept."""
@@ -286,8 +286,8 @@ class Policy:
     def _save(self, pixels: int) -> None:
         """A frame is due: its share may be spent on probes."""
         frame_bytes = self._frame_bytes(pixels)
-        self._most_savings_bytes = _PROBE_SAVINGS_FRAMES * frame_bytes
-        self._savings_bytes = min(self._savings_bytes + _PROBE_SHARE * frame_bytes, self._most_savings_bytes)
+        most_bytes = _PROBE_SAVINGS_FRAMES * frame_bytes
+        self._savings_bytes = min(self._savings_bytes + _PROBE_SHARE * frame_bytes, most_bytes)
 
     def _frame_bytes(self, pixels: int) -> int:
         return round((self._bytes_per_pixel.median if self._bytes_per_pixel else _FIRST_BYTES_PER_PIXEL) * pixels)
