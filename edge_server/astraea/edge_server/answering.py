@@ -29,7 +29,7 @@ class Answering:
     """
 
     def __init__(self, api: Api, form_of: FormOf, document: Callable[..., Response] = problem_response) -> None:
-        self._api = api
+        self.api = api
         self._form_of = form_of
         self._document = document
         instance = api.instance()
@@ -40,7 +40,7 @@ class Answering:
 
     def admit(self, headers: Headers) -> Ticket:
         """Decide on a request before its body is read; see Api.admit."""
-        return self._api.admit(headers, self._form_of)
+        return self.api.admit(headers, self._form_of)
 
     def submit(self, ticket: Ticket, body: bytes, reply: Callable[[Reply], None]) -> Job | None:
         """Have a request answered in a worker's thread; `reply` takes what is sent back, in the event loop's thread.
@@ -56,18 +56,18 @@ class Answering:
                 reply(self.failed(error or RuntimeError("neither an answer nor an error"), ticket.trace))
 
         try:
-            return self._api.submit(ticket, body, done)
+            return self.api.submit(ticket, body, done)
         except RefusedError as error:
             reply(self.failed(error, ticket.trace))
             return None
 
     def release(self, ticket: Ticket) -> None:
         """Give up a request before its body is complete."""
-        self._api.release(ticket)
+        self.api.release(ticket.size_bytes)
 
     def answered(self, answer: Answer, stages: Stages, trace: bytes | None = None) -> Reply:
         """Count an answer; what is sent."""
-        self._api.metrics.answered(stages)
+        self.api.metrics.answered(stages)
         headers = [
             *answer.headers,
             *self._headers,
@@ -81,7 +81,7 @@ class Answering:
     def failed(self, error: Exception, trace: bytes | None = None) -> Reply:
         """Count a request that gets no answer; what is sent instead."""
         response = refusal(error, self._document) if isinstance(error, RequestError) else self._failure(error, trace)
-        self._api.metrics.refused(response.status_code, getattr(error, "reason", None))
+        self.api.metrics.refused(response.status_code, getattr(error, "reason", None))
         headers = response.raw_headers if trace is None else [*response.raw_headers, (TRACE_HEADER, trace)]
         return Reply(response.status_code, headers, bytes(response.body))
 
@@ -90,7 +90,7 @@ class Answering:
         headers = dict(scope["headers"])
         trace = trace_of(headers)
         try:
-            reply = self.answered(*await self._api.answer(headers, receive, self._form_of), trace)
+            reply = self.answered(*await self.api.answer(headers, receive, self._form_of), trace)
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001 - the handler is anybody's code

@@ -98,14 +98,22 @@ class Api:
         size_bytes = announced_bytes(headers, self.limits.body_bytes)
         deadline_s = deadline_of(headers, arrived_s)
         self.pool.check_room(deadline_s)
+        self.hold(size_bytes)
+        return Ticket(service, form, deadline_s, size_bytes, trace_of(headers))
+
+    def hold(self, size_bytes: int) -> None:
+        """Keep room for a body, before it is read.
+
+        Raises:
+            BusyError: So much can't be held now.
+        """
         if self.held_bytes + size_bytes > self.limits.held_bytes:
             raise BusyError(f"{self.held_bytes} bytes of requests are held; {self.limits.held_bytes} may be")
         self.held_bytes += size_bytes
-        return Ticket(service, form, deadline_s, size_bytes, trace_of(headers))
 
-    def release(self, ticket: Ticket) -> None:
+    def release(self, size_bytes: int) -> None:
         """Give back the room that was kept for a body."""
-        self.held_bytes -= ticket.size_bytes
+        self.held_bytes -= size_bytes
 
     def submit(self, ticket: Ticket, body: bytes, done: AnswerDone) -> Job:
         """Have a request answered in a worker's thread.
@@ -121,14 +129,14 @@ class Api:
         arrived_s = perf_counter()
 
         def finish(answer: Answer | None, error: Exception | None) -> None:
-            self.release(ticket)
+            self.release(ticket.size_bytes)
             done(answer, answer and _stages(answer, arrived_s), error)
 
         job = Job(partial(ticket.service.answer, body, ticket.form), finish, ticket.deadline_s)
         try:
             self.pool.submit(job)
         except RefusedError:
-            self.release(ticket)
+            self.release(ticket.size_bytes)
             raise
         return job
 
@@ -150,7 +158,7 @@ class Api:
             async with asyncio.timeout(self.limits.body_s):
                 body = await read_body(headers, receive, self.limits.body_bytes)
         except BaseException as error:
-            self.release(ticket)
+            self.release(ticket.size_bytes)
             if isinstance(error, TimeoutError):
                 raise BodyTimeoutError(f"the body took more than {self.limits.body_s:.0f} s") from None
             raise

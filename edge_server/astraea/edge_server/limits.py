@@ -25,3 +25,5 @@ class Limits:
     """Width times height; decoded it takes three bytes a pixel. Cameras of phones end at 50 to 200 Mpx, most at 12."""
     json_values: int = 1_500_000
     """Values in a JSON body, which take up to 100 bytes each; the elements of 3 x 640 x 640 pixels are 1.2 million."""
+    streams: int = 256
+    """Sessions of streams that may be open at once; their frames count against `workers` and `queue` as requests do."""

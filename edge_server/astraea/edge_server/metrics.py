@@ -59,6 +59,13 @@ class Metrics:
         in_flight.set_function(lambda: pool.in_flight)
         queued = Gauge("astraea_queued", "Requests that wait for a worker.", registry=self.registry)
         queued.set_function(lambda: pool.queued)
+        self.streams = Gauge(
+            "astraea_streams",
+            "Sessions of streams that are open, by what carries them.",
+            ("transport",),
+            registry=self.registry,
+        )
+        """Counted by the sessions themselves."""
         ProcessCollector(registry=self.registry)
 
     def answered(self, stages: Stages) -> None:

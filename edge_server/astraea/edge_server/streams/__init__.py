@@ -1,0 +1,1 @@
+"""Frames that come as a stream, whatever carries them: sessions, and the ways into one."""
