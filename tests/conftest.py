@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from netlab import unavailable
+
 settings.register_profile("astraea", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("astraea")
 
@@ -27,3 +29,10 @@ def shared_data() -> Path:
     path = Path(__file__).resolve().parents[2] / "shared" / "data"
     need("shared", path.is_dir(), f"the test data are not in {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def netns() -> None:
+    """For tests that build networks of namespaces and links (see `netlab`)."""
+    reason = unavailable()
+    need("netns", not reason, reason)
