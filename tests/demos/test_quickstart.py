@@ -142,6 +142,7 @@ def answered(frame: Frame, tier: str | None, found: tuple[Detection, ...], actua
             "detections": found if tier else None,
             "predicted_ms": 10,
             "actual_ms": actual_ms,
+            "age_ms": actual_ms,
             "failure": None if tier else "gone",
         }
     )

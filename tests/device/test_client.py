@@ -26,7 +26,7 @@ class Edge:
         self.probes_pass = True
         self.frames = 0
 
-    async def send(self, payload: bytes, media_type: str) -> Reply:
+    async def send(self, payload: bytes, media_type: str, **context: object) -> Reply:
         assert media_type == "image/jpeg"
         assert payload.startswith(b"\xff\xd8")
         self.frames += 1

@@ -98,8 +98,8 @@ def test_an_instance_that_makes_no_sense_is_refused(change: dict[str, object]) -
 
 
 def test_an_unanswered_frame_is_not_one_in_which_nothing_was_found() -> None:
-    nothing = Result(seq=0, captured_at=0, tier="edge", detections=(), predicted_ms=1, actual_ms=1)
-    outage = Result(seq=0, captured_at=0, tier=None, predicted_ms=1, actual_ms=1, failure="gone")
+    nothing = Result(seq=0, captured_at=0, tier="edge", detections=(), predicted_ms=1, actual_ms=1, age_ms=1)
+    outage = Result(seq=0, captured_at=0, tier=None, predicted_ms=1, actual_ms=1, age_ms=1, failure="gone")
     assert nothing.answered
     assert not outage.answered
     assert outage.detections is None

@@ -15,21 +15,39 @@ from .errors import (
     TransportError,
     UnreachableError,
 )
+from .events import (
+    BrokerBack,
+    BrokerLost,
+    CandidatesChanged,
+    Event,
+    FrameAnswered,
+    FrameDropped,
+    TargetBack,
+    TargetLost,
+    TargetSwitched,
+)
 from .link import Link
 from .policy import LOCAL, Decision, Policy
+from .snapshot import Snapshot, TargetState
 from .transport import HttpTransport, Reply, Transport
 
 __all__ = [
     "LOCAL",
+    "BrokerBack",
     "BrokerClient",
     "BrokerError",
+    "BrokerLost",
     "Camera",
     "CameraError",
+    "CandidatesChanged",
     "CorruptError",
     "Decision",
     "DeviceError",
+    "Event",
     "FixedCandidates",
     "Frame",
+    "FrameAnswered",
+    "FrameDropped",
     "HttpTransport",
     "LateError",
     "Link",
@@ -39,6 +57,11 @@ __all__ = [
     "RefusedError",
     "Reply",
     "SimulationError",
+    "Snapshot",
+    "TargetBack",
+    "TargetLost",
+    "TargetState",
+    "TargetSwitched",
     "Transport",
     "TransportError",
     "UnreachableError",

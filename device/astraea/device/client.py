@@ -19,7 +19,11 @@ from .camera import Frame
 from .candidates import BrokerClient, FixedCandidates
 from .codec import DEFAULT_QUALITY, Encoding
 from .engine import LocalEngine
+from .events import Events, Listener
 from .offload import Offloader
+from .policy import Policy
+from .snapshot import Snapshot
+from .targets import Targets
 from .transport import HttpTransport, Transport
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ class OffloadClient:
         location: (latitude, longitude) of the device in degrees, so that the broker can prefer what is near.
         quality: JPEG quality of frames sent, 1 to 100.
         transport: opens the way to an edge server's address.
+        on_event: hears of every frame, switch and outage, on the client's own thread.
 
     Raises:
         ModelError: the local model is unknown or can't be read.
@@ -59,14 +64,16 @@ class OffloadClient:
         location: tuple[float, float] | None = None,
         quality: int = DEFAULT_QUALITY,
         transport: Callable[[str], Transport] = HttpTransport,
+        on_event: Listener | None = None,
     ) -> None:
+        self._service = service
         self._engine = LocalEngine(local) if local is not None else None
-        self._offloader = Offloader(
-            FixedCandidates(*edges) if edges else _broker(broker, service, location),
-            self._engine,
-            transport=transport,
-            encoding=Encoding(quality),
-        )
+        events = Events(on_event)
+        policy = Policy(local=self._engine is not None)
+        source = FixedCandidates(*edges) if edges else _broker(broker, service, location)
+        self._targets = Targets(source, policy, transport, events)
+        self._offloader = Offloader(policy, self._targets, self._engine, encoding=Encoding(quality), events=events)
+        self._in_flight = 0
         self._frames = itertools.count()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="astraea-client", daemon=True)
@@ -96,11 +103,33 @@ class OffloadClient:
         """
         if isinstance(frame, np.ndarray):
             frame = Frame(image=frame, seq=next(self._frames), captured_at=monotonic())
-        return self._run(self._offloader.answer(frame))
+        return self._run(self._answer(frame))
+
+    def snapshot(self) -> Snapshot:
+        """What the client believes now of its targets, and what it has done so far."""
+        return self._run(self._snapshot())
 
     def stream(self, frames: Iterable[Frame]) -> Iterator[Result]:
         """Answer a camera's frames one after the other, for as long as it delivers."""
         return map(self.infer, frames)
+
+    async def _answer(self, frame: Frame) -> Result:
+        self._in_flight += 1
+        try:
+            return await self._offloader.answer(frame)
+        finally:
+            self._in_flight -= 1
+
+    async def _snapshot(self) -> Snapshot:
+        return Snapshot(
+            service=self._service,
+            targets=self._offloader.target_states(),
+            in_flight=self._in_flight,
+            answered=self._offloader.answered,
+            unanswered=self._offloader.unanswered,
+            dropped=0,
+            broker_failure=self._targets.broker_failure,
+        )
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

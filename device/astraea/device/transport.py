@@ -33,8 +33,17 @@ class Reply(NamedTuple):
 class Transport(Protocol):
     """A way to one remote target. Both verbs raise TransportError; how long to wait is the caller's to say."""
 
-    async def send(self, payload: bytes, media_type: str) -> Reply:
-        """Have a payload answered."""
+    async def send(
+        self, payload: bytes, media_type: str, *, deadline_ms: float | None = None, traceparent: str | None = None
+    ) -> Reply:
+        """Have a payload answered.
+
+        Args:
+            payload: what to send.
+            media_type: what it is.
+            deadline_ms: when the answer will be of no use any more, counted from now; the server may refuse at once.
+            traceparent: the W3C trace context that the server is to continue.
+        """
 
     async def probe(self, payload: bytes) -> Reply:
         """Send bytes that mean nothing, to time their way."""
@@ -53,24 +62,29 @@ class HttpTransport:
             limits=httpx.Limits(max_connections=8, keepalive_expiry=60),
         )
 
-    async def send(self, payload: bytes, media_type: str) -> Reply:
+    async def send(
+        self, payload: bytes, media_type: str, *, deadline_ms: float | None = None, traceparent: str | None = None
+    ) -> Reply:
         """See Transport.send."""
-        return await self._post("/predict", payload, media_type)
+        headers = {"content-type": media_type}
+        if deadline_ms is not None:
+            headers["astraea-deadline-ms"] = str(round(deadline_ms))
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
+        return await self._post("/predict", payload, headers)
 
     async def probe(self, payload: bytes) -> Reply:
         """See Transport.probe."""
-        return await self._post("/probe", payload, "application/octet-stream")
+        return await self._post("/probe", payload, {"content-type": "application/octet-stream"})
 
     async def close(self) -> None:
         """See Transport.close."""
         await self._client.aclose()
 
-    async def _post(self, path: str, payload: bytes, media_type: str) -> Reply:
+    async def _post(self, path: str, payload: bytes, headers: dict[str, str]) -> Reply:
         start = perf_counter()
         try:
-            async with self._client.stream(
-                "POST", self._url + path, content=payload, headers={"content-type": media_type}
-            ) as response:
+            async with self._client.stream("POST", self._url + path, content=payload, headers=headers) as response:
                 body = await _bounded_body(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from None

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astraea.protocol import Detection
+
+from ..trace import new_trace_id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +27,8 @@ class Frame:
     """Seconds on the monotonic clock (`time.monotonic`): the exposure where the camera tells it, else the reading."""
     truth: tuple[Detection, ...] | None = None
     """What is to be found in it, for synthetic scenes; None where nobody knows."""
+    trace_id: str = field(default_factory=new_trace_id)
+    """Goes with it to the server's log and its result."""
 
 
 class Camera(ABC):

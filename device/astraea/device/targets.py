@@ -1,0 +1,200 @@
+"""The remote targets of a client: who they are, a way open to each, and what the ways are like."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import NamedTuple
+
+from .candidates import CandidateSource, RemoteTarget
+from .errors import BrokerError, LateError, TransportError, UnreachableError
+from .events import BrokerBack, BrokerLost, CandidatesChanged, Events, TargetBack, TargetLost
+from .policy import Policy, Probe
+from .tasks import Tasks
+from .transport import Reply, Transport
+
+_log = logging.getLogger(__name__)
+
+_TICK_S = 0.1
+"""How often the policy is asked for probes."""
+_PROBE_TIMEOUT_S = 1.0
+_REFRESH_S = 5.0
+_REFRESH_IN_NEED_S = 1.0
+"""When no candidate is usable, ask again sooner: a restarted instance has another id."""
+_FIRST_PROBES = 3
+"""First contact, then what it takes to call a link settled."""
+
+
+class Exchange(NamedTuple):
+    """A frame sent and answered; report it by `Targets.succeeded` or `Targets.failed`."""
+
+    target: RemoteTarget
+    reply: Reply
+    size_bytes: int
+    sent_at: float
+
+
+class _Way(NamedTuple):
+    target: RemoteTarget
+    transport: Transport
+
+
+class Targets:
+    """Keeps the candidates fresh, a transport to each, and the policy told of what comes back.
+
+    Attributes:
+        broker_failure: why the source could not tell candidates last time; None while it can.
+
+    Args:
+        source: tells the candidates.
+        policy: learns from every exchange, and says which probes to send.
+        connect: opens the way to an instance's address.
+        events: hears of what changes.
+    """
+
+    def __init__(
+        self, source: CandidateSource, policy: Policy, connect: Callable[[str], Transport], events: Events
+    ) -> None:
+        self.broker_failure: str | None = None
+        self._source = source
+        self._policy = policy
+        self._connect = connect
+        self._events = events
+        self._ways: dict[str, _Way] = {}
+        self._lost: set[str] = set()
+        self._tasks = Tasks()
+
+    def __iter__(self) -> Iterator[RemoteTarget]:
+        """Those known now, the best first."""
+        return iter([way.target for way in self._ways.values()])
+
+    async def start(self) -> None:
+        """Find the candidates, measure the ways to them, and keep doing so."""
+        await self._refresh()
+        for _ in range(_FIRST_PROBES):
+            await asyncio.gather(*self._send_probes())
+        self._tasks.spawn(self._keep_probing())
+        self._tasks.spawn(self._keep_refreshing())
+
+    async def close(self) -> None:
+        """Give up what is under way and let go of every connection."""
+        await self._tasks.cancel()
+        for way in self._ways.values():
+            await way.transport.close()
+        await self._source.close()
+
+    async def send(
+        self, name: str, payload: bytes, media_type: str, *, give_up_ms: float, traceparent: str
+    ) -> Exchange:
+        """Have a target answer a payload.
+
+        Raises:
+            TransportError: it did not, of which the policy has been told.
+        """
+        sent_at = monotonic()
+        self._policy.observe_sent(name, size_bytes=len(payload), now=sent_at)
+        try:
+            way = self._ways.get(name)
+            if way is None:
+                raise UnreachableError(f"{name} is no candidate any more")
+            async with asyncio.timeout(give_up_ms / 1000):
+                reply = await way.transport.send(payload, media_type, deadline_ms=give_up_ms, traceparent=traceparent)
+        except TimeoutError:
+            late = LateError(f"no answer from {name} within {give_up_ms / 1000:.1f} s")
+            self.failed(name, sent_at, late)
+            raise late from None
+        except TransportError as error:
+            self.failed(name, sent_at, error)
+            raise
+        return Exchange(way.target, reply, len(payload), sent_at)
+
+    def succeeded(self, exchange: Exchange) -> None:
+        """An exchange brought a good answer."""
+        self._policy.observe_answer(
+            exchange.target.name,
+            size_bytes=exchange.size_bytes,
+            network_ms=exchange.reply.network_ms,
+            server_ms=exchange.reply.server.total_ms,
+            sent_at=exchange.sent_at,
+            now=monotonic(),
+        )
+        self._heard(exchange.target.name)
+
+    def failed(self, name: str, sent_at: float, error: TransportError) -> None:
+        """What was sent at that time brought no answer, or a bad one."""
+        if isinstance(error, LateError):
+            self._policy.observe_silence(name, sent_at=sent_at)
+        else:
+            self._policy.observe_failure(name, sent_at=sent_at, now=monotonic())
+        if name not in self._lost:
+            self._lost.add(name)
+            self._events.emit(TargetLost(name, str(error)))
+
+    def _heard(self, name: str) -> None:
+        if name in self._lost:
+            self._lost.remove(name)
+            self._events.emit(TargetBack(name))
+
+    def _send_probes(self) -> list[asyncio.Task[None]]:
+        return [self._tasks.spawn(self._probe(probe)) for probe in self._policy.probes(monotonic())]
+
+    async def _probe(self, probe: Probe) -> None:
+        way = self._ways.get(probe.target)
+        if way is None:
+            return
+        sent_at = monotonic()
+        self._policy.observe_sent(probe.target, size_bytes=probe.size_bytes, now=sent_at)
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                reply = await way.transport.probe(bytes(probe.size_bytes))
+        except TimeoutError:
+            self.failed(probe.target, sent_at, LateError(f"no answer to a probe within {_PROBE_TIMEOUT_S:.1f} s"))
+        except TransportError as error:
+            self.failed(probe.target, sent_at, error)
+        else:
+            self._policy.observe_probe(
+                probe.target,
+                size_bytes=probe.size_bytes,
+                network_ms=reply.network_ms,
+                sent_at=sent_at,
+                now=monotonic(),
+            )
+            self._heard(probe.target)
+
+    async def _keep_probing(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._send_probes()
+
+    async def _keep_refreshing(self) -> None:
+        while True:
+            await asyncio.sleep(_REFRESH_S if self._policy.has_remote else _REFRESH_IN_NEED_S)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        try:
+            found = await self._source.candidates()
+        except BrokerError as error:
+            if self.broker_failure is None:
+                self._events.emit(BrokerLost(str(error)))
+            self.broker_failure = str(error)
+            return
+        if self.broker_failure is not None:
+            self.broker_failure = None
+            self._events.emit(BrokerBack())
+        if found:  # else a broker that just restarted, and knows nobody yet; probes tell who is really gone
+            await self._offer(found)
+
+    async def _offer(self, found: list[RemoteTarget]) -> None:
+        if found == list(self):
+            return
+        before, self._ways = self._ways, {}
+        for target in found:
+            known = before.get(target.name)
+            same = known is not None and known.target == target
+            self._ways[target.name] = before.pop(target.name) if same else _Way(target, self._connect(target.url))
+        self._policy.offer(self._ways)
+        self._lost.intersection_update(self._ways)
+        self._events.emit(CandidatesChanged(tuple(self._ways)))
+        for way in before.values():
+            await way.transport.close()
