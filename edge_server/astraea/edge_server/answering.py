@@ -63,7 +63,7 @@ class Answering:
 
     def release(self, ticket: Ticket) -> None:
         """Give up a request before its body is complete."""
-        self.api.release(ticket.size_bytes)
+        self.api.release(ticket)
 
     def answered(self, answer: Answer, stages: Stages, trace: bytes | None = None) -> Reply:
         """Count an answer; what is sent."""

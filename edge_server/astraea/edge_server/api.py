@@ -99,7 +99,7 @@ class Api:
         deadline_s = deadline_of(headers, arrived_s)
         self.pool.check_room(deadline_s)
         self.hold(size_bytes)
-        return Ticket(service, form, deadline_s, size_bytes, trace_of(headers))
+        return self.ticket(service, form, deadline_s, size_bytes, trace_of(headers))
 
     def hold(self, size_bytes: int) -> None:
         """Keep room for a body, before it is read.
@@ -111,9 +111,19 @@ class Api:
             raise BusyError(f"{self.held_bytes} bytes of requests are held; {self.limits.held_bytes} may be")
         self.held_bytes += size_bytes
 
-    def release(self, size_bytes: int) -> None:
-        """Give back the room that was kept for a body."""
+    def let_go(self, size_bytes: int) -> None:
+        """Give back room that was kept."""
         self.held_bytes -= size_bytes
+
+    def ticket(
+        self, service: Service, form: Form, deadline_s: float, held_bytes: int, trace: bytes | None = None
+    ) -> Ticket:
+        """A ticket for what has been found fit to be answered, and for whose body room is kept."""
+        return Ticket(service, form, deadline_s, held_bytes, trace)
+
+    def release(self, ticket: Ticket) -> None:
+        """Take a ticket back, and the room that was kept for its body."""
+        self.let_go(ticket.size_bytes)
 
     def submit(self, ticket: Ticket, body: bytes, done: AnswerDone) -> Job:
         """Have a request answered in a worker's thread.
@@ -129,14 +139,14 @@ class Api:
         arrived_s = perf_counter()
 
         def finish(answer: Answer | None, error: Exception | None) -> None:
-            self.release(ticket.size_bytes)
+            self.release(ticket)
             done(answer, answer and _stages(answer, arrived_s), error)
 
         job = Job(partial(ticket.service.answer, body, ticket.form), finish, ticket.deadline_s)
         try:
             self.pool.submit(job)
         except RefusedError:
-            self.release(ticket.size_bytes)
+            self.release(ticket)
             raise
         return job
 
@@ -158,7 +168,7 @@ class Api:
             async with asyncio.timeout(self.limits.body_s):
                 body = await read_body(headers, receive, self.limits.body_bytes)
         except BaseException as error:
-            self.release(ticket.size_bytes)
+            self.release(ticket)
             if isinstance(error, TimeoutError):
                 raise BodyTimeoutError(f"the body took more than {self.limits.body_s:.0f} s") from None
             raise

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Self
 
 from ..answering import Answering
-from ..api import Api, Ticket
+from ..api import Api
 from ..errors import BusyError, RequestError
 from ..pool import Job
 from ..service import Answer, Form
@@ -130,10 +130,10 @@ class Session:
         try:
             service = self._api.loaded()
         except RequestError as error:
-            self._api.release(held_bytes)
+            self._api.let_go(held_bytes)
             self.refuse(frame_id, error, trace)
             return
-        ticket = Ticket(service, form or service.form, deadline_s, held_bytes, trace)
+        ticket = self._api.ticket(service, form or service.form, deadline_s, held_bytes, trace)
         try:
             self._jobs[frame_id] = self._api.submit(ticket, payload, done)
         except RequestError as error:
