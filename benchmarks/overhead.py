@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from astraea.device.transport import HttpTransport
+from astraea.device.transports import HttpTransport
 from astraea.edge_server import Limits, Service, open_service
 from astraea.protocol import load_service_spec
 

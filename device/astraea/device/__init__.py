@@ -29,7 +29,7 @@ from .events import (
 from .link import Link
 from .policy import LOCAL, Decision, Policy
 from .snapshot import Snapshot, TargetState
-from .transport import HttpTransport, Reply, Transport
+from .transports import HttpTransport, Reply, Transport
 
 __all__ = [
     "LOCAL",

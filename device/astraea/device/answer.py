@@ -8,7 +8,7 @@ from astraea.protocol import Detection, Detections, ServerTiming, Tier
 
 from .candidates import RemoteTarget
 from .errors import CorruptError
-from .transport import Reply
+from .transports import Reply
 
 
 class Answer(NamedTuple):

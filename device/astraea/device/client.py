@@ -24,7 +24,7 @@ from .offload import Offloader
 from .policy import Policy
 from .snapshot import Snapshot
 from .targets import Targets
-from .transport import HttpTransport, Transport
+from .transports import HttpTransport, Transport
 
 if TYPE_CHECKING:
     from astraea.models import Detector

@@ -11,7 +11,7 @@ from .errors import BrokerError, LateError, TransportError, UnreachableError
 from .events import BrokerBack, BrokerLost, CandidatesChanged, Events, TargetBack, TargetLost
 from .policy import Policy, Probe
 from .tasks import Tasks
-from .transport import Reply, Transport
+from .transports import Reply, Transport
 
 _log = logging.getLogger(__name__)
 

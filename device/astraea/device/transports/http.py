@@ -1,55 +1,13 @@
-"""Carrying a frame to a remote target and its answer back."""
+"""Frames as HTTP requests."""
 
 from time import perf_counter
-from typing import NamedTuple, Protocol
 
 import httpx
 
-from astraea.protocol import Problem, ServerTiming, TimingError
+from astraea.protocol import ServerTiming, TimingError
 
-from .errors import CorruptError, RefusedError, TransportError, UnreachableError
-
-_MAX_REPLY_BYTES = 8 * 2**20
-"""A reply is outside input too; a thousand detections with corners and text take about 300 kB."""
-_CONNECT_TIMEOUT_S = 1.0
-
-
-class Reply(NamedTuple):
-    """What a remote target answered."""
-
-    body: bytes
-    server: ServerTiming
-    elapsed_ms: float
-    """The whole exchange, seen from the device."""
-    instance: str | None = None
-    revision: str | None = None
-
-    @property
-    def network_ms(self) -> float:
-        """The exchange less the server's own time."""
-        return max(0.0, self.elapsed_ms - self.server.total_ms)
-
-
-class Transport(Protocol):
-    """A way to one remote target. Both verbs raise TransportError; how long to wait is the caller's to say."""
-
-    async def send(
-        self, payload: bytes, media_type: str, *, deadline_ms: float | None = None, traceparent: str | None = None
-    ) -> Reply:
-        """Have a payload answered.
-
-        Args:
-            payload: what to send.
-            media_type: what it is.
-            deadline_ms: when the answer will be of no use any more, counted from now; the server may refuse at once.
-            traceparent: the W3C trace context that the server is to continue.
-        """
-
-    async def probe(self, payload: bytes) -> Reply:
-        """Send bytes that mean nothing, to time their way."""
-
-    async def close(self) -> None:
-        """Let go of connections."""
+from ..errors import CorruptError, UnreachableError
+from .base import CONNECT_TIMEOUT_S, MAX_REPLY_BYTES, Reply, refusal
 
 
 class HttpTransport:
@@ -58,7 +16,7 @@ class HttpTransport:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),
+            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
             limits=httpx.Limits(max_connections=8, keepalive_expiry=60),
         )
 
@@ -90,7 +48,7 @@ class HttpTransport:
             raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from None
         elapsed_ms = (perf_counter() - start) * 1000
         if response.is_error:
-            raise _refusal(self._url, response.status_code, body)
+            raise refusal(self._url, response.status_code, body)
         return Reply(
             body,
             _server_timing(response),
@@ -104,18 +62,9 @@ async def _bounded_body(response: httpx.Response) -> bytes:
     body = bytearray()
     async for part in response.aiter_bytes():
         body += part
-        if len(body) > _MAX_REPLY_BYTES:
-            raise CorruptError(f"a reply of more than {_MAX_REPLY_BYTES} bytes")
+        if len(body) > MAX_REPLY_BYTES:
+            raise CorruptError(f"a reply of more than {MAX_REPLY_BYTES} bytes")
     return bytes(body)
-
-
-def _refusal(url: str, status: int, body: bytes) -> TransportError:
-    try:
-        problem = Problem.model_validate_json(body)
-        reason = problem.detail or problem.title
-    except ValueError:
-        reason = "no reason given"
-    return RefusedError(f"{url} answered {status}: {reason}")
 
 
 def _server_timing(response: httpx.Response) -> ServerTiming:

@@ -1,0 +1,59 @@
+"""What carries frames to a remote target and answers back, whichever way it does."""
+
+from typing import NamedTuple, Protocol
+
+from astraea.protocol import Problem, ServerTiming
+
+from ..errors import RefusedError
+
+MAX_REPLY_BYTES = 8 * 2**20
+"""A reply is outside input too; a thousand detections with corners and text take about 300 kB."""
+CONNECT_TIMEOUT_S = 1.0
+
+
+class Reply(NamedTuple):
+    """What a remote target answered."""
+
+    body: bytes
+    server: ServerTiming
+    elapsed_ms: float
+    """The whole exchange, seen from the device."""
+    instance: str | None = None
+    revision: str | None = None
+
+    @property
+    def network_ms(self) -> float:
+        """The exchange less the server's own time."""
+        return max(0.0, self.elapsed_ms - self.server.total_ms)
+
+
+class Transport(Protocol):
+    """A way to one remote target. Both verbs raise TransportError; how long to wait is the caller's to say."""
+
+    async def send(
+        self, payload: bytes, media_type: str, *, deadline_ms: float | None = None, traceparent: str | None = None
+    ) -> Reply:
+        """Have a payload answered.
+
+        Args:
+            payload: what to send.
+            media_type: what it is.
+            deadline_ms: when the answer will be of no use any more, counted from now; the server may refuse at once.
+            traceparent: the W3C trace context that the server is to continue.
+        """
+
+    async def probe(self, payload: bytes) -> Reply:
+        """Send bytes that mean nothing, to time their way."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+def refusal(url: str, status: int, body: bytes) -> RefusedError:
+    """What to raise for an answer that is none, in the words of its problem document."""
+    try:
+        problem = Problem.model_validate_json(body)
+        reason = problem.detail or problem.title
+    except ValueError:
+        reason = "no reason given"
+    return RefusedError(f"{url} answered {status}: {reason}")
