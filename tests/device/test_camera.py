@@ -200,7 +200,7 @@ def test_a_network_camera_that_goes_away_is_an_error_not_a_hang(peer: Any) -> No
         body=b"".join(parts), headers=(("content-type", "multipart/x-mixed-replace; boundary=frame"),)
     )
     with (
-        open_camera(f"{peer.url}/stream.mjpg") as camera,
+        open_camera(f"{peer.url}/stream.mjpg", patience_s=0.1) as camera,
         pytest.raises(CameraError, match=r"/stream\.mjpg has stopped") as caught,
     ):
         list(camera)
@@ -281,7 +281,7 @@ def test_a_pi_camera_delivers_rgb_with_the_time_of_its_exposure(picamera2: type[
 
 
 def test_a_pi_camera_that_stalls_is_an_error_not_a_hang(picamera2: type[Picamera2]) -> None:
-    with open_camera("pi") as camera:
+    with open_camera("pi", patience_s=0.1) as camera:
         picamera2.made[0].stalled = True
         with pytest.raises(CameraError, match="gave no picture"):
             camera.read()

@@ -42,6 +42,11 @@ class Camera(ABC):
             CameraError: The source stopped delivering, or what it delivered is no picture.
         """
 
+    @property
+    def trouble(self) -> str | None:
+        """Why no picture comes just now, of a camera that is opened again after an outage; None while it delivers."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - a camera that holds nothing has nothing to do here
         """Let go of the device; harmless when repeated."""
 

@@ -1,8 +1,8 @@
 """Cameras and videos that OpenCV reads: V4L2, network streams, video files."""
 
 import os
-import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -12,21 +12,29 @@ from numpy.typing import NDArray
 
 from ..errors import CameraError
 from .base import Camera, Frame, Pacer
-
-OPEN_TIMEOUT_S = 8.0
-"""A network camera may take seconds to start its encoder."""
-STALL_S = 5.0
-"""A live camera that gives no picture for this long is taken for dead."""
+from .live import OPEN_TIMEOUT_S, STALL_S, LiveCamera
 
 _FFMPEG_QUIET = "-8"  # AV_LOG_QUIET: our error says the same in one line
 
 
-def open_v4l2(device: str, *, size: tuple[int, int] | None = None, fps: float | None = None) -> Camera:
-    """A camera below `/dev`, such as `/dev/video0`.
+def open_v4l2(
+    device: str, *, size: tuple[int, int] | None = None, fps: float | None = None, patience_s: float | None = None
+) -> Camera:
+    """A camera below `/dev`, such as `/dev/video0`; opened again when it was unplugged and is back.
 
     Raises:
         CameraError: It is not there, not ours to use, or gives no picture.
     """
+    settings: dict[int, float] = {cv2.CAP_PROP_BUFFERSIZE: 1}
+    if size:
+        settings |= {cv2.CAP_PROP_FRAME_WIDTH: size[0], cv2.CAP_PROP_FRAME_HEIGHT: size[1]}
+    if fps:
+        settings[cv2.CAP_PROP_FPS] = fps
+    opening = partial(_open_v4l2, device, settings)
+    return LiveCamera(opening(), opening, device, patience_s=patience_s)
+
+
+def _open_v4l2(device: str, settings: dict[int, float]) -> Camera:
     if not Path(device).exists():
         others = sorted(str(path) for path in Path("/dev").glob("video*"))
         raise CameraError(
@@ -35,11 +43,6 @@ def open_v4l2(device: str, *, size: tuple[int, int] | None = None, fps: float | 
         )
     if not os.access(device, os.R_OK | os.W_OK):
         raise CameraError(f"{device} may not be used by this user", hint="sudo usermod -aG video $USER, then log in")
-    settings: dict[int, float] = {cv2.CAP_PROP_BUFFERSIZE: 1}
-    if size:
-        settings |= {cv2.CAP_PROP_FRAME_WIDTH: size[0], cv2.CAP_PROP_FRAME_HEIGHT: size[1]}
-    if fps:
-        settings[cv2.CAP_PROP_FPS] = fps
     capture = _open(device, cv2.CAP_V4L2)
     if capture is None:
         raise CameraError(
@@ -48,15 +51,26 @@ def open_v4l2(device: str, *, size: tuple[int, int] | None = None, fps: float | 
         )
     for setting, value in settings.items():
         capture.set(setting, value)  # a camera without the setting keeps its own: the picture tells
-    return LiveVideo(capture, device)
+    return Video(capture, device, endless=True)
 
 
-def open_stream(url: str, *, fps: float | None = None) -> Camera:
+def open_stream(url: str, *, fps: float | None = None, patience_s: float | None = None) -> Camera:
     """A network camera, of which the newest frame is read, or a video on a web server, of which all are.
+
+    A network camera that breaks off is connected to again.
 
     Raises:
         CameraError: Nobody answers there within `OPEN_TIMEOUT_S`, or it is no video.
     """
+    name = _without_password(url)
+    capture = _open_url(url)
+    if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:  # it has an end, so it is a file; live streams have none to tell
+        return Video(capture, name, fps=fps)
+    live = partial(Video, name=name, endless=True)
+    return LiveCamera(live(capture), lambda: live(_open_url(url)), name, patience_s=patience_s)
+
+
+def _open_url(url: str) -> cv2.VideoCapture:
     timeouts = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
         round(OPEN_TIMEOUT_S * 1000),
@@ -69,9 +83,7 @@ def open_stream(url: str, *, fps: float | None = None) -> Camera:
             f"{_without_password(url)} gives no video",
             hint="check the address, the password in it (rtsp://USER:PASSWORD@HOST/PATH) and that the camera is on",
         )
-    if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:  # it has an end, so it is a file; live streams have none to tell
-        return Video(capture, _without_password(url), fps=fps)
-    return LiveVideo(capture, _without_password(url))
+    return capture
 
 
 def open_video(path: Path, *, fps: float | None = None) -> Camera:
@@ -91,23 +103,28 @@ def open_video(path: Path, *, fps: float | None = None) -> Camera:
 
 
 class Video(Camera):
-    """A video with an end, of which no frame is left out."""
+    """What OpenCV reads, frame by frame: a file with an end, or an `endless` source that should have none."""
 
-    def __init__(self, capture: cv2.VideoCapture, name: str, *, fps: float | None = None) -> None:
+    def __init__(
+        self, capture: cv2.VideoCapture, name: str, *, fps: float | None = None, endless: bool = False
+    ) -> None:
         self._capture = capture
         self._name = name
         self._pacer = Pacer(fps)
+        self._endless = endless
         self._seq = 0
 
     def read(self) -> Frame | None:
         """The next frame; None at the end.
 
         Raises:
-            CameraError: Not even the first one can be decoded.
+            CameraError: Not even the first one can be decoded, or what should be endless has stopped.
         """
         self._pacer.wait()
         ok, image = self._capture.read()
         if not ok:
+            if self._endless:
+                raise CameraError(f"{self._name} has stopped")
             if self._seq == 0:
                 raise CameraError(f"{self._name} has no frame that can be decoded")
             return None
@@ -116,64 +133,8 @@ class Video(Camera):
         return frame
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file or the connection."""
         self._capture.release()
-
-
-class LiveVideo(Camera):
-    """A camera that goes on whether it is read or not: a thread takes every frame, `read` gets the newest.
-
-    Without the thread a slow reader would find frames waiting in the driver's or the network's buffers, each older
-    than the one before.
-    """
-
-    def __init__(self, capture: cv2.VideoCapture, name: str) -> None:
-        self._capture = capture
-        self._name = name
-        self._newest: tuple[cv2.typing.MatLike, float] | None = None
-        self._stopping = self._ended = False
-        self._seq = 0
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._take, name=f"camera {name}", daemon=True)
-        self._thread.start()
-
-    def read(self) -> Frame:
-        """The newest frame that was not read before; waits for one.
-
-        Raises:
-            CameraError: None came within `STALL_S`, the stream broke off, or the camera was closed.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._newest or self._ended, STALL_S)
-            if self._newest is None:
-                reason = "has stopped" if self._ended else f"gave no picture for {STALL_S:g} s"
-                raise CameraError(
-                    f"{self._name} {reason}", hint="check its cable, power and network, then open it again"
-                )
-            (image, captured_at), self._newest = self._newest, None
-            frame = Frame(_to_rgb(image), self._seq, captured_at)
-            self._seq += 1
-            return frame
-
-    def close(self) -> None:
-        """Stop the camera; returns within about a frame's time, or `STALL_S` if it hangs."""
-        self._stopping = True
-        self._thread.join(STALL_S + 1)
-
-    def _take(self) -> None:
-        try:
-            while not self._stopping:
-                ok, image = self._capture.read()
-                if not ok:
-                    break
-                with self._changed:
-                    self._newest = (image, monotonic())
-                    self._changed.notify_all()
-        finally:
-            self._capture.release()
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
 
 
 def _open(source: str, backend: int, parameters: Sequence[int] = ()) -> cv2.VideoCapture | None:

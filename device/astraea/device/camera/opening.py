@@ -8,7 +8,7 @@ from ..errors import CameraError
 from .base import Camera
 from .capture import open_stream, open_v4l2, open_video
 from .files import IMAGE_SUFFIXES, open_images
-from .pi import PiCamera
+from .pi import open_pi
 
 KINDS = (
     "synthetic:, picamera2:, usb:0 or /dev/video0, rtsp://HOST/PATH, http://HOST/PATH, a video file, a folder of images"
@@ -21,14 +21,19 @@ _V4L2 = re.compile(r"(?:usb:|/dev/video)?(\d{1,3})")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
-def open_camera(uri: str, *, size: tuple[int, int] | None = None, fps: float | None = None) -> Camera:
+def open_camera(
+    uri: str, *, size: tuple[int, int] | None = None, fps: float | None = None, patience_s: float | None = None
+) -> Camera:
     """Open a camera by its address.
+
+    A live camera (picamera2, V4L2, network) that stalls or disappears is opened again as soon as it can be; meanwhile
+    its `trouble` says what is wrong, and so does the log of `astraea.device.camera`.
 
     | address | camera |
     | --- | --- |
     | `synthetic:`, `synthetic:?frames=120&seed=7` | a street painted by the program; the plates in it are known |
     | `picamera2:`, `picamera2:1`, `pi` | a Raspberry Pi's camera, through picamera2 |
-    | `/dev/video0`, `usb:0`, `0` | a USB or other V4L2 camera |
+    | `/dev/video0`, `/dev/v4l/by-id/...`, `usb:0`, `0` | a USB or other V4L2 camera |
     | `rtsp://...`, `http://...`, `https://...` | a network camera (who reads slowly misses frames), or a video |
     | a file | a video, every frame of it, or one image |
     | a folder | its images (JPEG, PNG, WebP, BMP) by name |
@@ -40,6 +45,7 @@ def open_camera(uri: str, *, size: tuple[int, int] | None = None, fps: float | N
             own size.
         fps: Frames per second for cameras that have a choice. Files, folders and the synthetic scene come as fast as
             they are read without it, and no faster than this with it; network cameras come as they are sent.
+        patience_s: How long a live camera may be away before `read` raises; None waits for its return.
 
     Raises:
         CameraError: There is no such camera, or it can't be used; the hint says what to do.
@@ -48,15 +54,17 @@ def open_camera(uri: str, *, size: tuple[int, int] | None = None, fps: float | N
     uri = _SHORT.get(uri, uri)
     number = _V4L2.fullmatch(uri)
     if number:
-        return open_v4l2(f"/dev/video{int(number[1])}", size=size, fps=fps)
+        uri = f"/dev/video{int(number[1])}"
+    if uri.startswith("/dev/"):
+        return open_v4l2(uri, size=size, fps=fps, patience_s=patience_s)
     scheme = _SCHEME.match(uri)
     match scheme[1].lower() if scheme else None:
         case "synthetic":
             return _open_synthetic(uri, size, fps)
         case "picamera2":
-            return PiCamera(_camera_number(uri), size=size, fps=fps)
+            return open_pi(_camera_number(uri), size=size, fps=fps, patience_s=patience_s)
         case "rtsp" | "rtsps" | "http" | "https":
-            return open_stream(uri, fps=fps)
+            return open_stream(uri, fps=fps, patience_s=patience_s)
     if scheme and not Path(uri).exists():
         raise CameraError(f"{uri}: there is no kind of camera called {scheme[1]!r}", hint=f"there are: {KINDS}")
     return _open_path(Path(uri), fps)

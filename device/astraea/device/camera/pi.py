@@ -1,5 +1,6 @@
 """A Raspberry Pi's own camera, through picamera2."""
 
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -8,14 +9,25 @@ from numpy.typing import NDArray
 
 from ..errors import CameraError
 from .base import Camera, Frame
+from .live import STALL_S, LiveCamera
 
 DEFAULT_SIZE = (1280, 720)
-STALL_S = 5.0
-"""A camera that gives no picture for this long is taken for dead; its longest exposure in video is 0.1 s."""
 
 _BUFFERS = 4  # one exposing, one in the ISP, one complete, one with us
 # libcamera names formats from the highest byte down, so this one lies in memory as R, G, B: what numpy shows as RGB.
 _RGB_FORMAT = "BGR888"
+
+
+def open_pi(
+    number: int = 0,
+    *,
+    size: tuple[int, int] | None = None,
+    fps: float | None = None,
+    patience_s: float | None = None,
+) -> Camera:
+    """A Pi camera that is opened again after an outage; for the arguments and errors see `PiCamera`."""
+    opening = partial(PiCamera, number, size=size, fps=fps)
+    return LiveCamera(opening(), opening, f"the Pi camera {number}", eager=False, patience_s=patience_s)
 
 
 class PiCamera(Camera):
