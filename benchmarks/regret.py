@@ -15,10 +15,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from astraea.device.profile import Profile
 from astraea.device.simulator import (
     ADAPTIVE,
     ORACLE,
-    Profile,
     Session,
     Trace,
     mean_ms,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astraea.device import DeviceError, Frame, OffloadClient
-from astraea.device.codec import JPEG_MEDIA_TYPE, Encoding, encode
+from astraea.device.codec import JPEG_MEDIA_TYPE, encode
+from astraea.device.encoding import Encoding
 from astraea.models import Detector
 from astraea.protocol import Detection, Result
 

@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.device.estimates import Estimate
-from astraea.device.link import Link
+from astraea.device.decision import Estimate, Link
 
 PROBE_BYTES = 256
 rtts_ms = st.floats(1, 400)

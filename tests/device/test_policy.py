@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.device.estimates import Estimate
-from astraea.device.policy import LOCAL, Policy, choose
+from astraea.device.decision import LOCAL, Estimate, Policy
+from astraea.device.decision.choice import choose
+from astraea.device.encoding import Encoding, Size
 
-PIXELS = 640 * 480
+FRAME = Size(640, 480)
 FRAME_BYTES = 45_000
 TAUGHT = 4.0
 """When a world has been taught from time 0."""
@@ -53,7 +54,7 @@ class World:
         policy.offer(self.edges)
         for index in range(samples):
             policy.observe_local(self.local_ms)
-            policy.observe_encoding(PIXELS, FRAME_BYTES, 0.0)
+            policy.observe_encoding(FRAME, Encoding(), FRAME_BYTES, 0.0)
             for target, (_, _, server_ms) in self.edges.items():
                 size = 256 if index % 2 == 0 else FRAME_BYTES
                 network_ms = self.remote_ms(target, size) - server_ms
@@ -83,7 +84,7 @@ def test_the_target_with_the_lowest_true_response_time_is_chosen_when_estimates_
     world = World(local_ms, remotes)
     policy = Policy(local=True)
     world.teach(policy)
-    decision = policy.decide(PIXELS, now=TAUGHT)
+    decision = policy.decide(FRAME, now=TAUGHT)
     assert decision is not None
     best_ms = min(world.truth_ms(target) for target in [LOCAL, *remotes])
     assert world.truth_ms(decision.target) <= 1.001 * best_ms
@@ -96,9 +97,9 @@ def test_a_target_that_is_no_longer_offered_is_never_chosen(
 ) -> None:
     policy = Policy(local=True)
     World(local_ms, remotes).teach(policy)
-    policy.decide(PIXELS, now=TAUGHT)
+    policy.decide(FRAME, now=TAUGHT)
     policy.offer(left)
-    decision = policy.decide(PIXELS, now=TAUGHT)
+    decision = policy.decide(FRAME, now=TAUGHT)
     assert decision is not None
     assert decision.target in {LOCAL, *left}
 
@@ -112,8 +113,8 @@ def test_equal_targets_are_not_swapped_to_and_fro(noise: float, ms: float) -> No
     for index in range(40):
         policy.observe_local(ms * jitter[index % 2])
         exchange(policy, "a", FRAME_BYTES, ms * jitter[(index + 1) % 2], sent_at=float(index))
-        policy.observe_encoding(PIXELS, FRAME_BYTES, 0.0)
-        decision = policy.decide(PIXELS, now=index + 0.9)
+        policy.observe_encoding(FRAME, Encoding(), FRAME_BYTES, 0.0)
+        decision = policy.decide(FRAME, now=index + 0.9)
         assert decision is not None
         chosen.append(decision.target)
     switches = sum(before != after for before, after in pairwise(chosen[10:]))
@@ -123,7 +124,7 @@ def test_equal_targets_are_not_swapped_to_and_fro(noise: float, ms: float) -> No
 def test_work_waiting_on_the_device_counts_as_its_time() -> None:
     policy = Policy(local=True)
     World(100, {"a": (50, 10, 50)}).teach(policy)  # 136 ms by way of the edge
-    idle, busy = policy.decide(PIXELS, now=TAUGHT), policy.decide(PIXELS, now=TAUGHT, local_queue=1)
+    idle, busy = policy.decide(FRAME, now=TAUGHT), policy.decide(FRAME, now=TAUGHT, local_queue=1)
     assert idle is not None
     assert busy is not None
     assert (idle.target, busy.target) == (LOCAL, "a")
@@ -133,14 +134,14 @@ def test_a_failed_target_is_left_alone_until_a_probe_reaches_it() -> None:
     policy = Policy(local=True)
     world = World(500, {"a": (20, 10, 10)})
     world.teach(policy, now=0.0)
-    assert policy.decide(PIXELS, now=TAUGHT).target == "a"  # type: ignore[union-attr]  # there is a target
+    assert policy.decide(FRAME, now=TAUGHT).target == "a"  # type: ignore[union-attr]  # there is a target
     policy.observe_failure("a", sent_at=TAUGHT, now=TAUGHT)
-    assert policy.decide(PIXELS, now=TAUGHT).target == LOCAL  # type: ignore[union-attr]
+    assert policy.decide(FRAME, now=TAUGHT).target == LOCAL  # type: ignore[union-attr]
     assert policy.probes(TAUGHT) == []
     for now in (TAUGHT + 0.5, TAUGHT + 0.6):
         [contact] = policy.probes(now)
         policy.observe_probe("a", size_bytes=contact.size_bytes, network_ms=21, sent_at=now, now=now + 0.021)
-    assert policy.decide(PIXELS, now=TAUGHT + 0.7).target == "a"  # type: ignore[union-attr]
+    assert policy.decide(FRAME, now=TAUGHT + 0.7).target == "a"  # type: ignore[union-attr]
 
 
 def test_probes_of_a_target_that_stays_away_come_ever_less_often_but_do_not_end() -> None:
@@ -161,7 +162,7 @@ def test_a_target_in_use_is_not_probed() -> None:
     World(500, {"a": (20, 10, 10)}).teach(policy)
     for index in range(50):
         now = TAUGHT + index / 10
-        policy.decide(PIXELS, now=now)
+        policy.decide(FRAME, now=now)
         exchange(policy, "a", FRAME_BYTES, 56, 10, sent_at=now)
         assert policy.probes(now + 0.1) == []
 
@@ -173,7 +174,7 @@ def test_probes_of_a_target_left_idle_cost_one_percent_of_its_traffic(mbps: floa
     probed_bytes = 0
     for tick in range(1000):
         now = TAUGHT + tick / 10
-        policy.decide(PIXELS, now=now)
+        policy.decide(FRAME, now=now)
         for probe in policy.probes(now):
             probed_bytes += probe.size_bytes
             policy.observe_sent("a", size_bytes=probe.size_bytes, now=now)
@@ -188,7 +189,7 @@ def test_a_silent_target_is_raced_and_after_a_while_left_alone() -> None:
     policy = Policy(local=True)
     World(500, {"a": (20, 10, 10)}).teach(policy)
     policy.observe_sent("a", size_bytes=FRAME_BYTES, now=TAUGHT)
-    in_time, late, silent = (policy.decide(PIXELS, now=TAUGHT + seconds) for seconds in (0.05, 0.2, 20))
+    in_time, late, silent = (policy.decide(FRAME, now=TAUGHT + seconds) for seconds in (0.05, 0.2, 20))
     assert in_time is not None
     assert late is not None
     assert silent is not None
@@ -204,14 +205,14 @@ def test_one_late_answer_is_an_accident_and_a_second_one_a_change() -> None:
     decisions = []
     for sent_at in (TAUGHT, TAUGHT + 2):  # now 0.4 Mbit/s
         exchange(policy, "a", FRAME_BYTES, 920, 10, sent_at=sent_at)
-        decisions.append(policy.decide(PIXELS, now=sent_at + 1))
+        decisions.append(policy.decide(FRAME, now=sent_at + 1))
     accident, change = decisions
     assert accident is not None
     assert change is not None
     assert accident.target == "a"
     assert accident.patience_ms > 0
     assert change.target == LOCAL or change.patience_ms == 0  # the device answers, whatever else is tried
-    assert policy.estimates(PIXELS, now=TAUGHT + 3)["a"].ms == pytest.approx(930, rel=0.1)
+    assert policy.estimates(FRAME, now=TAUGHT + 3)["a"].ms == pytest.approx(930, rel=0.1)
 
 
 def test_what_was_given_up_makes_a_target_silent_until_it_is_heard_again() -> None:
@@ -221,21 +222,21 @@ def test_what_was_given_up_makes_a_target_silent_until_it_is_heard_again() -> No
     policy.observe_silence("a", sent_at=TAUGHT)
     for frame in range(200):
         now = TAUGHT + frame / 10
-        decision = policy.decide(PIXELS, now=now)
+        decision = policy.decide(FRAME, now=now)
     assert decision is not None
     assert decision.target == LOCAL
     [probe] = policy.probes(now)
     policy.observe_sent("a", size_bytes=probe.size_bytes, now=now)
     policy.observe_probe("a", size_bytes=probe.size_bytes, network_ms=22, sent_at=now, now=now + 0.022)
-    assert policy.decide(PIXELS, now=now + 0.1).target == "a"  # type: ignore[union-attr]
+    assert policy.decide(FRAME, now=now + 0.1).target == "a"  # type: ignore[union-attr]
 
 
 def test_a_device_without_a_model_tries_a_target_that_is_away_rather_than_none() -> None:
     policy = Policy(local=False)
-    assert policy.decide(PIXELS, now=TAUGHT) is None
+    assert policy.decide(FRAME, now=TAUGHT) is None
     policy.offer(["a"])
     policy.observe_failure("a", sent_at=0.0, now=0.0)
-    decision = policy.decide(PIXELS, now=TAUGHT)
+    decision = policy.decide(FRAME, now=TAUGHT)
     assert decision is not None
     assert decision.target == "a"
     assert decision.give_up_ms >= 10_000
@@ -246,7 +247,7 @@ def test_a_slow_device_gives_a_remote_answer_more_time_before_it_gives_up() -> N
     for local_ms in (300, 20_000):
         policy = Policy(local=True)
         World(local_ms, {"a": (20, 10, 10)}).teach(policy)
-        decisions.append(policy.decide(PIXELS, now=TAUGHT))
+        decisions.append(policy.decide(FRAME, now=TAUGHT))
     assert decisions[0].give_up_ms < decisions[1].give_up_ms  # type: ignore[union-attr]
 
 
@@ -258,7 +259,7 @@ def test_into_a_lasting_silence_goes_at_most_one_frame_at_a_time() -> None:
         now = 1 + frame / 10
         for since in [since for since in sent if now - since == pytest.approx(2)]:
             policy.observe_silence("a", sent_at=since)
-        decision = policy.decide(PIXELS, now=now)
+        decision = policy.decide(FRAME, now=now)
         assert decision is not None
         if decision.target == "a":
             policy.observe_sent("a", size_bytes=FRAME_BYTES, now=now)
@@ -272,6 +273,6 @@ def test_what_is_predicted_is_the_first_answer_whoever_gives_it() -> None:
     policy = Policy(local=True)
     World(200, {"a": (20, 10, 10)}).teach(policy)
     policy.observe_sent("a", size_bytes=FRAME_BYTES, now=1.0)
-    decision = policy.decide(PIXELS, now=1.3)
+    decision = policy.decide(FRAME, now=1.3)
     assert decision is not None
     assert decision.predicted_ms <= 1.1 * 200

@@ -9,16 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from astraea.device import SimulationError
+from astraea.device import ProfileError, SimulationError
 from astraea.device.cli import app
+from astraea.device.profile import Profile, read_profile
 from astraea.device.simulator import (
     ADAPTIVE,
     ORACLE,
-    Profile,
     Session,
     Trace,
     mean_ms,
-    read_profile,
     read_trace,
     regret_pct,
     simulate,
@@ -179,7 +178,7 @@ def test_no_bytes_whatever_break_the_reader(tmp_path_factory: pytest.TempPathFac
     ],
 )
 def test_a_wrong_profile_is_refused_with_its_key_and_value(tmp_path: Path, text: str, complaint: str) -> None:
-    with pytest.raises(SimulationError, match=complaint):
+    with pytest.raises(ProfileError, match=complaint):
         read_profile(write(tmp_path / "profile.yaml", text))
 
 

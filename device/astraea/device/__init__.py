@@ -3,6 +3,8 @@
 from .camera import Camera, Frame, open_camera
 from .candidates import BrokerClient, FixedCandidates
 from .client import OffloadClient
+from .decision import LOCAL, Decision, Link, Objective, Policy
+from .encoding import Encoding, Size
 from .engine import LocalEngine
 from .errors import (
     BrokerError,
@@ -10,6 +12,7 @@ from .errors import (
     CorruptError,
     DeviceError,
     LateError,
+    ProfileError,
     RefusedError,
     SimulationError,
     TransportError,
@@ -26,8 +29,7 @@ from .events import (
     TargetLost,
     TargetSwitched,
 )
-from .link import Link
-from .policy import LOCAL, Decision, Policy
+from .profile import PowerModel, Price, Profile, Rung, read_profile
 from .snapshot import Snapshot, TargetState
 from .transports import HttpTransport, Reply, Transport
 
@@ -43,6 +45,7 @@ __all__ = [
     "CorruptError",
     "Decision",
     "DeviceError",
+    "Encoding",
     "Event",
     "FixedCandidates",
     "Frame",
@@ -52,11 +55,18 @@ __all__ = [
     "LateError",
     "Link",
     "LocalEngine",
+    "Objective",
     "OffloadClient",
     "Policy",
+    "PowerModel",
+    "Price",
+    "Profile",
+    "ProfileError",
     "RefusedError",
     "Reply",
+    "Rung",
     "SimulationError",
+    "Size",
     "Snapshot",
     "TargetBack",
     "TargetLost",
@@ -66,4 +76,5 @@ __all__ = [
     "TransportError",
     "UnreachableError",
     "open_camera",
+    "read_profile",
 ]

@@ -12,7 +12,8 @@ from rich.progress import track
 from rich.table import Table
 
 from .errors import DeviceError, SimulationError
-from .simulator import ADAPTIVE, FORMAT_HINT, Profile, Session, Trace, as_document, read_profile, read_trace
+from .profile import Profile, read_profile
+from .simulator import ADAPTIVE, FORMAT_HINT, Session, Trace, as_document, read_trace
 from .simulator import simulate as simulate_trace
 
 app = typer.Typer(add_completion=False)

@@ -17,11 +17,11 @@ from astraea.protocol import Location, Result
 
 from .camera import Frame
 from .candidates import BrokerClient, FixedCandidates
-from .codec import DEFAULT_QUALITY, Encoding
+from .decision import Policy
+from .encoding import DEFAULT_QUALITY, Encoding
 from .engine import LocalEngine
 from .events import Events, Listener
 from .offload import Offloader
-from .policy import Policy
 from .snapshot import Snapshot
 from .targets import Targets
 from .transports import HttpTransport, Transport

@@ -4,7 +4,8 @@ AstraeaError
 └── DeviceError
     ├── CameraError            a camera, video or folder that can't be opened, is not there, or delivers no picture
     ├── BrokerError            the broker is away, or its answer makes no sense
-    ├── SimulationError        a trace or profile that can't be read or says what can't be
+    ├── ProfileError           a profile that can't be read, says what can't be, or can't be measured
+    ├── SimulationError        a trace that can't be read or says what can't be
     └── TransportError         a remote target gave no usable answer
         ├── UnreachableError   no connection, or it broke off
         ├── LateError          nothing came back in time
@@ -27,8 +28,12 @@ class BrokerError(DeviceError):
     """The broker can't be reached, or answered what it should not."""
 
 
+class ProfileError(DeviceError):
+    """A profile can't be read, has a value that can't be, or can't be measured."""
+
+
 class SimulationError(DeviceError):
-    """A trace or a profile can't be read, or has a value that can't be."""
+    """A trace can't be read, or has a value that can't be."""
 
 
 class TransportError(DeviceError):

@@ -11,11 +11,12 @@ from astraea.protocol import Result
 
 from .answer import NO_ANSWER, Answer, read_reply
 from .camera import Frame
-from .codec import JPEG_MEDIA_TYPE, Encoding, encode
+from .codec import JPEG_MEDIA_TYPE, encode
+from .decision import LOCAL, Decision, Policy
+from .encoding import Encoding, Size
 from .engine import LocalEngine
 from .errors import CorruptError, TransportError, UnreachableError
 from .events import Events, FrameAnswered, TargetSwitched
-from .policy import LOCAL, Decision, Policy
 from .snapshot import TargetState
 from .targets import Targets
 from .tasks import Tasks
@@ -48,7 +49,7 @@ class Offloader:
         self._events = events
         self._tasks = Tasks()
         self._current: str | None = None
-        self._pixels = 0
+        self._size: Size | None = None
 
     async def start(self) -> None:
         """Measure what can be measured before the first frame."""
@@ -93,7 +94,7 @@ class Offloader:
     def target_states(self) -> tuple[TargetState, ...]:
         """What is believed of each target, for a frame like the last one."""
         now = monotonic()
-        estimates = self._policy.estimates(self._pixels, now=now, local_queue=self._local_queue) if self._pixels else {}
+        estimates = self._policy.estimates(self._size, now=now, local_queue=self._local_queue) if self._size else {}
         states = []
         if self._engine is not None:
             ms, spread_ms = estimates.get(LOCAL, (None, None))
@@ -122,8 +123,8 @@ class Offloader:
         return self._engine.pending if self._engine else 0
 
     def _decide(self, frame: Frame) -> Decision | None:
-        self._pixels = _pixels(frame)
-        decision = self._policy.decide(self._pixels, now=monotonic(), local_queue=self._local_queue)
+        self._size = _size(frame)
+        decision = self._policy.decide(self._size, now=monotonic(), local_queue=self._local_queue)
         if decision is not None and decision.target != self._current:
             self._events.emit(TargetSwitched(self._current, decision.target, decision.predicted_ms))
             self._current = decision.target
@@ -176,7 +177,7 @@ class Offloader:
         start = perf_counter()
         payload = await asyncio.to_thread(encode, frame.image, self._encoding)
         encode_ms = (perf_counter() - start) * 1000
-        self._policy.observe_encoding(_pixels(frame), len(payload), encode_ms)
+        self._policy.observe_encoding(_size(frame), self._encoding, len(payload), encode_ms)
         exchange = await self._targets.send(
             name, payload, JPEG_MEDIA_TYPE, give_up_ms=give_up_ms, traceparent=traceparent(frame.trace_id)
         )
@@ -189,5 +190,5 @@ class Offloader:
         return answer
 
 
-def _pixels(frame: Frame) -> int:
-    return int(frame.image.shape[0] * frame.image.shape[1])
+def _size(frame: Frame) -> Size:
+    return Size(width=frame.image.shape[1], height=frame.image.shape[0])

@@ -7,9 +7,9 @@ from time import monotonic
 from typing import NamedTuple
 
 from .candidates import CandidateSource, RemoteTarget
+from .decision import Policy, Probe
 from .errors import BrokerError, LateError, TransportError, UnreachableError
 from .events import BrokerBack, BrokerLost, CandidatesChanged, Events, TargetBack, TargetLost
-from .policy import Policy, Probe
 from .tasks import Tasks
 from .transports import Reply, Transport
 

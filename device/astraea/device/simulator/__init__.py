@@ -8,7 +8,6 @@ uplink and inferences on the device.
 
 from .figures import as_document, mean_ms, regret_pct
 from .players import ADAPTIVE, EDGE, ORACLE, Player
-from .profile import Profile, read_profile
 from .replay import Answered, Session, simulate
 from .trace import FORMAT_HINT, Trace, read_trace
 from .world import World
@@ -20,13 +19,11 @@ __all__ = [
     "ORACLE",
     "Answered",
     "Player",
-    "Profile",
     "Session",
     "Trace",
     "World",
     "as_document",
     "mean_ms",
-    "read_profile",
     "read_trace",
     "regret_pct",
     "simulate",

@@ -6,8 +6,9 @@ from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
+from ..decision import Ladder
+from ..profile import Profile
 from .players import ORACLE
-from .profile import Profile
 from .replay import Session
 
 
@@ -44,10 +45,10 @@ def figures(session: Session, oracle: Session, profile: Profile) -> Figures:
         p50_ms=_quantile(times_ms, 0.50),
         p95_ms=_quantile(times_ms, 0.95),
         p99_ms=_quantile(times_ms, 0.99),
-        deadline_miss_pct=100 - 100 * bisect_left(times_ms, profile.deadline_ms + 1e-6) / len(times_ms),
+        deadline_miss_pct=100 - 100 * bisect_left(times_ms, session.deadline_ms + 1e-6) / len(times_ms),
         regret_pct=regret_pct(mean_ms([session]), oracle_ms),
         switches=sum(before.target != after.target for before, after in pairwise(session.answers)),
-        probe_bytes_pct=100 * session.probe_bytes / (session.frames * profile.frame_bytes),
+        probe_bytes_pct=100 * session.probe_bytes / (session.frames * Ladder(profile, 0.0).full.bytes),
     )
 
 

@@ -7,19 +7,17 @@ from itertools import count
 from math import ceil, inf
 from typing import NamedTuple
 
-from ..policy import LOCAL, Decision, Probe
+from ..decision import LOCAL, Decision, Ladder, Objective, Probe
+from ..profile import Profile, Rung
 from .players import EDGE, Player, players
-from .profile import Profile
 from .trace import Trace
-from .world import Exchange, World
+from .world import Exchange, Outcome, World
 
 _TICK_S = 0.1
 """How often a client asks its policy for probes."""
 _PROBE_TIMEOUT_S = 1.0
 _WARM_UP_S = 1.0
 """A client measures before its first frame; this is ample for it."""
-_PIXELS = 640 * 480
-"""Of a frame; only that all have as many matters here."""
 
 
 class Answered(NamedTuple):
@@ -32,6 +30,11 @@ class Answered(NamedTuple):
     """From its capture to its first answer."""
     hedged: bool
     """Whether the device began on it too because the edge was overdue."""
+    accuracy: float
+    """Of the answer that came first, late or not."""
+    joules: float
+    """All that the device spent on it."""
+    price: float
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Session:
     """All of one player's frames on one trace."""
 
     frames: int
+    deadline_ms: float
     answers: list[Answered] = field(default_factory=list)
     probe_bytes: int = 0
     duration_s: float = 0.0
@@ -46,11 +50,13 @@ class Session:
 
 
 class _Replay:
-    def __init__(self, world: World, player: Player, *, busy: bool) -> None:
-        self.session = Session(max(1, ceil(world.trace.duration_s * world.profile.fps - 1e-9)))
+    def __init__(self, world: World, player: Player, deadline_ms: float, *, busy: bool) -> None:
+        frames = max(1, ceil(world.trace.duration_s * world.profile.fps - 1e-9))
+        self.session = Session(frames, deadline_ms)
         self._world = world
         self._player = player
         self._busy = busy
+        self._ladder = Ladder(world.profile, 0.0)
         self._device_free_s = -inf
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
@@ -67,14 +73,13 @@ class _Replay:
         """Have the player decide on a frame at `now`; return when it will have been answered."""
         self.advance(now)
         waiting_s = max(0.0, self._device_free_s - now) if self._busy else 0.0
-        decision = self._player.decide(_PIXELS, now=now, local_queue=ceil(waiting_s * 1000 / self._local_ms))
+        queue = ceil(waiting_s * 1000 / self._local_ms)
+        decision = self._player.decide(self._world.profile.size, now=now, local_queue=queue)
         assert decision is not None  # noqa: S101 - there is always the device
-        if decision.target == LOCAL:
-            answered_s, hedged = self._locally(now), False
-        else:
-            answered_s, hedged = self._remotely(decision, now)
-        response_ms = (answered_s - captured_s) * 1000
-        self.session.answers.append(Answered(captured_s, decision.target, response_ms, hedged))
+        answered_s, answer = self._locally(now) if decision.target == LOCAL else self._remotely(decision, now)
+        self.session.answers.append(
+            answer._replace(captured_s=captured_s, response_ms=(answered_s - captured_s) * 1000)
+        )
         return answered_s
 
     @property
@@ -104,87 +109,107 @@ class _Replay:
             ),
         )
 
-    def _locally(self, now: float) -> float:
+    def _locally(self, now: float) -> tuple[float, Answered]:
+        """When the answer comes, and what it is."""
         start_s = max(now, self._device_free_s) if self._busy else now
         self._device_free_s = start_s + self._local_ms / 1000
         self._at(self._device_free_s, lambda _: self._player.observe_local(self._local_ms))
-        return self._device_free_s
+        return self._device_free_s, _answered(LOCAL, self._world.locally())
 
-    def _remotely(self, decision: Decision, now: float) -> tuple[float, bool]:
-        """When the answer comes, and whether the device had to help."""
-        profile = self._world.profile
-        exchange = self._world.occupy(self._world.frame(now))
-        sent_s = now + profile.encode_ms / 1000
-        self._at(sent_s, self._sent)
-        overdue_s, give_up_s = now + decision.patience_ms / 1000, now + decision.give_up_ms / 1000
+    def _remotely(self, decision: Decision, now: float) -> tuple[float, Answered]:
+        """Likewise; the device may have to help."""
+        rung = self._ladder.rung(decision.encoding)
+        remote = self._world.remotely(now, rung)
+        exchange = self._world.occupy(self._world.frame(now, rung))
+        sent_s = now + rung.encode_ms / 1000
+        self._at(sent_s, lambda at_s: self._sent(rung, at_s))
+        give_up_s = now + decision.give_up_ms / 1000
+        overdue_s = min(now + decision.patience_ms / 1000, give_up_s)
         answered_s = now + exchange.response_s
-        self._learn_of(exchange, sent_s, give_up_s)
+        self._learn_of(exchange, rung, sent_s, give_up_s)
+        answer = _answered(EDGE, remote)
         if answered_s <= overdue_s:
-            return answered_s, False
-        local_s = self._locally(overdue_s)
-        return min(local_s, answered_s if answered_s <= give_up_s else inf), True
+            return answered_s, answer
+        local_s, local = self._locally(overdue_s)
+        joules = remote.joules + local.joules
+        if answered_s <= min(local_s, give_up_s):
+            return answered_s, answer._replace(hedged=True, joules=joules)
+        return local_s, answer._replace(hedged=True, joules=joules, accuracy=local.accuracy)
 
-    def _sent(self, now: float) -> None:
-        profile = self._world.profile
-        self._player.observe_encoding(_PIXELS, profile.frame_bytes, profile.encode_ms)
-        self._player.observe_sent(EDGE, size_bytes=profile.frame_bytes, now=now)
+    def _sent(self, rung: Rung, now: float) -> None:
+        self._player.observe_encoding(self._world.profile.size, rung.encoding, rung.bytes, rung.encode_ms)
+        self._player.observe_sent(EDGE, size_bytes=rung.bytes, now=now)
 
-    def _learn_of(self, exchange: Exchange, sent_s: float, give_up_s: float) -> None:
+    def _learn_of(self, exchange: Exchange, rung: Rung, sent_s: float, give_up_s: float) -> None:
         if exchange.answered_s > give_up_s:
             if give_up_s < inf:
                 self._at(give_up_s, lambda _: self._player.observe_silence(EDGE, sent_at=sent_s))
             return
-        profile = self._world.profile
-        network_ms = (exchange.answered_s - sent_s) * 1000 - profile.edge_ms
+        network_ms = (exchange.answered_s - sent_s) * 1000 - rung.edge_ms
         self._at(
             exchange.answered_s,
             lambda at_s: self._player.observe_answer(
                 EDGE,
-                size_bytes=profile.frame_bytes,
+                size_bytes=rung.bytes,
                 network_ms=network_ms,
-                server_ms=profile.edge_ms,
+                server_ms=rung.edge_ms,
                 sent_at=sent_s,
                 now=at_s,
+                encoding=rung.encoding,
             ),
         )
 
 
-def simulate(trace: Trace, profile: Profile, *, closed_loop: bool = False, hedge: bool = True) -> dict[str, Session]:
+def _answered(target: str, outcome: Outcome) -> Answered:
+    """Still without its times."""
+    accuracy, joules, price = outcome.accuracy, outcome.joules, outcome.price
+    return Answered(0.0, target, 0.0, hedged=False, accuracy=accuracy, joules=joules, price=price)
+
+
+def simulate(
+    trace: Trace,
+    profile: Profile,
+    objective: Objective | None = None,
+    *,
+    closed_loop: bool = False,
+    hedge: bool = True,
+) -> dict[str, Session]:
     """Everyone's session on a trace, by name.
 
     Args:
         trace: the network.
         profile: the device, the edge and the frames.
+        objective: what everyone serves; the soonest answer if None.
         closed_loop: whether the device and the link are kept busy by the frames before.
         hedge: whether the device may begin on a frame that the edge has not answered, as in the client; without it,
             the choice of one target is judged.
     """
-    replay = _replay_closed if closed_loop else _replay_open
+    objective = objective or Objective()
     sessions = {}
-    for name in players(World(trace, profile), hedge=hedge):
+    for name in players(World(trace, profile), objective, hedge=hedge):
         world = World(trace, profile, contended=closed_loop)
-        sessions[name] = replay(world, players(world, hedge=hedge)[name])
+        player = players(world, objective, hedge=hedge)[name]
+        replay = _Replay(world, player, objective.deadline_ms or profile.deadline_ms, busy=closed_loop)
+        sessions[name] = _play_closed(replay, profile) if closed_loop else _play_open(replay, profile)
+        sessions[name].duration_s = max(sessions[name].duration_s, trace.duration_s)
     return sessions
 
 
-def _replay_open(world: World, player: Player) -> Session:
+def _play_open(replay: _Replay, profile: Profile) -> Session:
     """Every frame is judged on its own: neither the device nor the link is kept busy by the others."""
-    replay = _Replay(world, player, busy=False)
     for index in range(replay.session.frames):
-        captured_s = index * world.profile.frame_every_s
+        captured_s = index * profile.frame_every_s
         replay.answer(captured_s, captured_s)
-    replay.session.duration_s = world.trace.duration_s
     return replay.session
 
 
-def _replay_closed(world: World, player: Player) -> Session:
+def _play_closed(replay: _Replay, profile: Profile) -> Session:
     """One frame at a time, as an app's loop has it: when one is answered the newest is next, older ones are dropped."""
-    replay = _Replay(world, player, busy=True)
-    every_s, frames = world.profile.frame_every_s, replay.session.frames
+    every_s, frames = profile.frame_every_s, replay.session.frames
     index, now = 0, 0.0
     while index < frames:
         now = replay.answer(index * every_s, max(now, index * every_s))
         newest = int(now / every_s + 1e-9)
         index = max(index + 1, min(newest, frames - 1))
-    replay.session.duration_s = max(now, world.trace.duration_s)
+    replay.session.duration_s = now
     return replay.session

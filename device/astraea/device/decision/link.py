@@ -151,6 +151,10 @@ class Link:
         aged = _wander(self._belief.ms_per_byte * size_bytes, self._silent_s(now), sigma)
         return Estimate(ms, sqrt(self._belief.variance(size_bytes) + aged + (ms * sigma) ** 2))
 
+    def upload_ms(self, size_bytes: int) -> float:
+        """How much of that is sending."""
+        return size_bytes * self._belief.ms_per_byte
+
     def observe(self, size_bytes: int, ms: float, now: float) -> None:
         """Learn at `now` from an exchange that took `ms` for `size_bytes` sent, the server's own time taken off."""
         self._belief.age(self._silent_s(now), self._volatility.sigma)

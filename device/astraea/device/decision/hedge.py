@@ -17,7 +17,7 @@ _QUANTILES = 16
 _SHARES = [(index + 0.5) / _QUANTILES for index in range(_QUANTILES)]
 _NORMAL = [NormalDist().inv_cdf(share) for share in _SHARES]
 _PARETO = [share / (1 - share) for share in _SHARES]
-_PRICE = 0.05
+PRICE = 0.05
 """An inference is begun where it saves a twentieth of its own time. A request repeated when 95 % of its kind have been
 answered adds as little load (Dean and Barroso, "The Tail at Scale", 2013)."""
 _HICCUP_MS = 20.0
@@ -67,4 +67,4 @@ def _cost_ms(times_ms: list[float], sums_ms: list[float], wait_ms: float, local_
     sooner = bisect_right(times_ms, wait_ms + local_ms)
     begun = _QUANTILES - bisect_right(times_ms, wait_ms)
     answered_ms = sums_ms[sooner] + (_QUANTILES - sooner) * (wait_ms + local_ms)
-    return (answered_ms + begun * _PRICE * local_ms) / _QUANTILES
+    return (answered_ms + begun * PRICE * local_ms) / _QUANTILES

@@ -1,0 +1,69 @@
+"""Which of the options serves an aim best: pure comparisons."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import hypot
+
+from .estimates import Estimate
+from .options import Option
+
+_HYSTERESIS_SIGMAS = 1.0
+"""How many standard deviations of their difference another target must be better by, to be worth a switch."""
+SURE = 0.95
+"""A deadline is taken as met when it is met this often, as service levels are commonly written."""
+
+
+def choose(estimates: Mapping[str, Estimate], current: str | None) -> str:
+    """The target with the lowest expected time, or `current` where the difference is within the uncertainty.
+
+    Args:
+        estimates: at least one target.
+        current: the target in use; it need not be among the estimates.
+    """
+    best = min(estimates, key=lambda target: estimates[target].ms)
+    if current is None or current not in estimates:
+        return best
+    gain_ms = estimates[current].ms - estimates[best].ms
+    doubt_ms = hypot(estimates[current].spread_ms, estimates[best].spread_ms)
+    return best if gain_ms > _HYSTERESIS_SIGMAS * doubt_ms else current
+
+
+def most_accurate(options: Sequence[Option], deadline_ms: float, rescued: float, loss: float) -> Option | None:
+    """The option with the highest accuracy to expect within the deadline; the soonest of those that come near it.
+
+    Args:
+        options: at least one.
+        deadline_ms: a later answer is worth nothing.
+        rescued: the accuracy of the device's answer when it begins on a frame that a remote target has not answered;
+            0 where it can't in time.
+        loss: a difference in accuracy that is none.
+
+    Returns:
+        None where no option's worth exceeds `loss`: nothing will be in time.
+    """
+    worth = [_worth(option, deadline_ms, rescued) for option in options]
+    best = max(worth)
+    near = [option for option, value in zip(options, worth, strict=True) if value >= best - loss]
+    return min(near, key=lambda option: option.time.ms) if best > loss else None
+
+
+def cheapest(
+    options: Sequence[Option], deadline_ms: float, rescued: bool, spent: Callable[[Option], float]
+) -> Option | None:
+    """The option that spends the least of those that are sure to be in time; the soonest of equals.
+
+    Args:
+        options: at least one.
+        deadline_ms: when the answer must have come.
+        rescued: whether the device would answer in time where a remote target has not.
+        spent: what an option takes of what is to be spared.
+
+    Returns:
+        None where no option is sure.
+    """
+    sure = [option for option in options if rescued or option.in_time(deadline_ms) >= SURE]
+    return min(sure, key=lambda option: (spent(option), option.time.ms), default=None)
+
+
+def _worth(option: Option, deadline_ms: float, rescued: float) -> float:
+    chance = option.in_time(deadline_ms)
+    return chance * option.accuracy + ((1 - chance) * rescued if option.rung else 0.0)

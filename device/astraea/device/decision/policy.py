@@ -1,0 +1,270 @@
+"""The offload decision: where to answer the next frame and in which encoding, from what has been measured so far.
+
+Pure: no clock, no socket, so that the client, the tests and a simulator run the very same code. It compares
+
+    predicted(device) = queue + local inference
+    predicted(remote) = encode + bytes / bandwidth + round trip + the server's own time
+
+each with its uncertainty, over the rungs of the encoding ladder, and takes into account that the device can begin on a
+frame as well when a remote answer does not come (see `hedge`), and what the silence of a target says (see
+`outstanding`). It stays with the target in use unless another is better by more than the two are uncertain, so it does
+not flap between equals; and it asks for probes of what it does not use, so that it learns when that has become better.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
+from typing import NamedTuple
+
+from ..encoding import Encoding, Size
+from ..profile import Price, Profile
+from .choice import cheapest, choose, most_accurate
+from .estimates import Estimate, Recent
+from .hedge import PRICE, Hedge, hedge
+from .ladder import Ladder
+from .link import Link
+from .objective import Objective
+from .options import Option
+from .probing import PROBE_BYTES, Probe, Prober
+from .remote import Remote
+
+LOCAL = "local"
+"""The device itself, among the names of targets; every other one is a remote instance."""
+
+_SILENT_RATIO = 4.0
+"""A target silent for so many times what the device takes for a frame gets one frame at a time: in an outage the device
+answers anyway, and the rest would stand in the way when the link comes back."""
+_GIVE_UP_MS = 2000.0
+"""A link that was cut is known to be away after this long, so that probes can begin to look for its return..."""
+_GIVE_UP_ALONE_MS = 10_000.0
+"""...but where there is no other target, a slow answer is worth the wait."""
+
+
+class Decision(NamedTuple):
+    """Where to answer a frame, and how."""
+
+    target: str
+    predicted_ms: float
+    """Until the first answer, whoever gives it."""
+    patience_ms: float
+    """When nothing has come back after this long, let the device answer too: 0 for both at once."""
+    give_up_ms: float
+    """When nothing has come back after this long, nothing will."""
+    encoding: Encoding | None = None
+    """How to send it; None where it stays on the device."""
+    p99_ms: float = inf
+    """99 of 100 answers of the target have come by then; infinite when it owes answers that are overdue."""
+    expected_ms: Mapping[str, float] = {}
+    """What each target that could be asked would take, were nothing overdue."""
+
+
+class Policy:
+    """Chooses a target per frame and learns from every answer. `now` is seconds on any monotonic clock.
+
+    Args:
+        local: whether the device can answer by itself.
+        hedge: whether it may begin on a frame that a remote target has not answered. Without, and when energy is to be
+            spared, each frame has one target.
+        objective: what to serve; the soonest answer if None.
+        profile: what was measured beforehand; the defaults of `Profile` if None, until frames tell better.
+    """
+
+    def __init__(
+        self, *, local: bool, hedge: bool = True, objective: Objective | None = None, profile: Profile | None = None
+    ) -> None:
+        self.objective = objective or Objective()
+        self._profile = profile or Profile()
+        self._local = Recent() if local else None
+        self._may_hedge = local and hedge and self.objective.aim != "energy"
+        self._ladder = Ladder(self._profile, self.objective.accuracy_loss)
+        self._rungs = self._ladder.rungs if self.objective.aim == "accuracy" else self._ladder.held
+        self._prober = Prober()
+        self._remotes: dict[str, Remote] = {}
+        self._current: str | None = None
+
+    def offer(self, targets: Iterable[str], prices: Mapping[str, Price] | None = None) -> None:
+        """Say which remote targets there are now; what is known of those that stay is kept.
+
+        Args:
+            targets: their names.
+            prices: what frames cost there, by name; for others what the profile says.
+        """
+        known = self._remotes
+        self._remotes = {target: known.get(target) or Remote() for target in targets}
+        for target, remote in self._remotes.items():
+            remote.price = (prices or {}).get(target, self._profile.price)
+
+    def estimates(self, size: Size, *, now: float, local_queue: int = 0) -> dict[str, Estimate]:
+        """What each usable target would take for a frame, were nothing overdue.
+
+        Args:
+            size: the frame's, before it is scaled.
+            now: the time of the question.
+            local_queue: frames that the device has begun on, or will before this one.
+        """
+        options = self._options(size, now, local_queue)
+        return {target: option.time for target, option in _soonest_rungs(options).items()}
+
+    def decide(self, size: Size, *, now: float, local_queue: int = 0) -> Decision | None:
+        """Choose for a frame; None when nothing can answer it. The arguments are those of `estimates`.
+
+        A device without a model of its own tries a target that is away or unknown rather than none.
+        """
+        self._prober.save(self._ladder.frame_bytes(self._ladder.full, size))
+        options = self._options(size, now, local_queue)
+        if not options:
+            return None
+        fastest = _soonest_rungs(options)
+        local_ms = fastest[LOCAL].time.ms if LOCAL in fastest and self._may_hedge else None
+        asked = [
+            option for option in options if option.rung is None or not self._is_silent(option.target, local_ms, now)
+        ]
+        chosen = self._serve(asked, local_ms)
+        chosen, hedged = (chosen, self._hedged(chosen, local_ms)) if chosen else self._soonest(asked, local_ms)
+        self._current = chosen.target
+        others_ms = [option.time.ms for target, option in fastest.items() if target != chosen.target]
+        give_up_ms = max(_GIVE_UP_MS, 2 * min(others_ms)) if others_ms else _GIVE_UP_ALONE_MS
+        if hedged.patience_ms < inf:
+            give_up_ms = max(give_up_ms, hedged.patience_ms)
+        return Decision(
+            chosen.target,
+            hedged.cost_ms,
+            hedged.patience_ms,
+            give_up_ms,
+            chosen.rung.encoding if chosen.rung else None,
+            chosen.p99_ms,
+            {target: option.time.ms for target, option in fastest.items()},
+        )
+
+    @property
+    def has_remote(self) -> bool:
+        """Whether a remote target could be chosen now."""
+        return any(remote.usable for remote in self._remotes.values())
+
+    def link(self, target: str) -> Link | None:
+        """What is known of the way to a target, for display."""
+        remote = self._remotes.get(target)
+        return remote.link if remote else None
+
+    def observe_local(self, ms: float) -> None:
+        """The device answered a frame in `ms`."""
+        if self._local is not None:
+            self._local.observe(ms)
+
+    def observe_encoding(self, size: Size, encoding: Encoding, size_bytes: int, ms: float) -> None:
+        """A frame of that size was scaled and encoded for sending."""
+        self._ladder.observe(encoding, size, size_bytes, ms)
+
+    def observe_sent(self, target: str, *, size_bytes: int, now: float) -> None:
+        """A frame or probe goes out to a target; its answer or failure names this time as `sent_at`."""
+        if remote := self._remotes.get(target):
+            remote.outstanding.send(size_bytes, now)
+
+    def observe_answer(
+        self,
+        target: str,
+        *,
+        size_bytes: int,
+        network_ms: float,
+        server_ms: float,
+        sent_at: float,
+        now: float,
+        encoding: Encoding | None = None,
+    ) -> None:
+        """A target answered a frame: `network_ms` is the exchange less the server's own `server_ms`."""
+        if remote := self._remotes.get(target):
+            remote.served(self._ladder.rung(encoding), server_ms)
+            remote.hear(size_bytes, network_ms, sent_at, now)
+
+    def observe_probe(self, target: str, *, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
+        """A target answered a probe."""
+        if remote := self._remotes.get(target):
+            remote.hear(size_bytes, network_ms, sent_at, now)
+
+    def observe_silence(self, target: str, *, sent_at: float) -> None:
+        """A target has not answered, and is waited for no longer."""
+        if remote := self._remotes.get(target):
+            remote.outstanding.give_up(sent_at)
+
+    def observe_failure(self, target: str, *, sent_at: float, now: float) -> None:
+        """A target refused or broke off: it is away until a probe reaches it."""
+        if remote := self._remotes.get(target):
+            remote.fail(sent_at, now)
+
+    def probes(self, now: float) -> list[Probe]:
+        """The probes to send now; each call schedules the next ones, so send what it returns."""
+        return self._prober.due(self._remotes, now)
+
+    def _options(self, size: Size, now: float, local_queue: int) -> list[Option]:
+        usable = {target: remote for target, remote in self._remotes.items() if remote.usable}
+        if self._local is None:
+            usable = usable or self._remotes
+        options = [option for target, remote in usable.items() for option in self._remote(target, remote, size, now)]
+        if self._local is not None:
+            one = self._local.estimate if self._local else Estimate(self._profile.local_ms, self._profile.local_ms)
+            time = Estimate(one.ms * (1 + local_queue), one.spread_ms * (1 + local_queue))
+            joules = self._profile.power.local_j(one.ms)
+            options.append(Option(LOCAL, None, time, 0.0, self._profile.local_accuracy, joules, 0.0))
+        return options
+
+    def _remote(self, target: str, remote: Remote, size: Size, now: float) -> Iterator[Option]:
+        late_ms = remote.late_ms(now)
+        for rung in self._rungs:
+            size_bytes = self._ladder.frame_bytes(rung, size)
+            encode, server = self._ladder.encode(rung), remote.server(rung)
+            time = encode + remote.link.expect(size_bytes, now) + server
+            joules = self._profile.power.remote_j(
+                encode_ms=encode.ms,
+                upload_ms=remote.link.upload_ms(size_bytes),
+                total_ms=time.ms,
+                size_bytes=size_bytes,
+            )
+            price = remote.price.of(server_ms=server.ms, size_bytes=size_bytes)
+            yield Option(target, rung, time, late_ms, rung.accuracy, joules, price)
+
+    def _serve(self, options: Sequence[Option], local_ms: float | None) -> Option | None:
+        """The option that the objective wants; None where that is the soonest, or no other can meet the deadline."""
+        aim, deadline_ms = self.objective.aim, self.objective.deadline_ms
+        if aim == "latency" or deadline_ms is None:
+            return None
+        rescued = local_ms is not None and local_ms <= deadline_ms
+        if aim == "accuracy":
+            rescue = self._profile.local_accuracy if rescued else 0.0
+            return most_accurate(options, deadline_ms, rescue, self.objective.accuracy_loss)
+        return cheapest(options, deadline_ms, rescued, lambda option: getattr(option, _SPENT[aim]))
+
+    def _soonest(self, options: Sequence[Option], local_ms: float | None) -> tuple[Option, Hedge]:
+        fastest = _soonest_rungs(options)
+        hedges = {target: self._hedged(option, local_ms) for target, option in fastest.items()}
+        costs = {target: Estimate(hedges[target].cost_ms, option.time.spread_ms) for target, option in fastest.items()}
+        target = choose(costs, self._current)
+        return fastest[target], hedges[target]
+
+    def _hedged(self, option: Option, local_ms: float | None) -> Hedge:
+        """When the device should begin too: where that pays, and in any case in time for the deadline."""
+        if option.rung is None:
+            return Hedge(option.time.ms, inf)
+        hedged = hedge(option.time, option.late_ms, local_ms)
+        if local_ms is None or self.objective.deadline_ms is None:
+            return hedged
+        latest_ms = self.objective.deadline_ms - local_ms
+        if latest_ms >= 0 and 1 - option.in_time(self.objective.deadline_ms) > PRICE:
+            return hedged._replace(patience_ms=min(hedged.patience_ms, latest_ms))
+        return hedged
+
+    def _is_silent(self, target: str, local_ms: float | None, now: float) -> bool:
+        outstanding = self._remotes[target].outstanding
+        if local_ms is None or outstanding.silent_ms(now) <= _SILENT_RATIO * local_ms:
+            return False
+        return outstanding.larger_than(PROBE_BYTES)
+
+
+_SPENT = {"energy": "joules", "cost": "price"}
+
+
+def _soonest_rungs(options: Sequence[Option]) -> dict[str, Option]:
+    """Each target's option that takes the least time."""
+    best: dict[str, Option] = {}
+    for option in options:
+        if option.target not in best or option.time.ms < best[option.target].time.ms:
+            best[option.target] = option
+    return best
