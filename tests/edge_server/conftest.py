@@ -86,7 +86,7 @@ LIMITS = Limits(workers=1, queue=1, body_bytes=10_000, image_px=400_000)
 
 
 def open_folder(folder: Path) -> Service:
-    return open_service(folder, load_service_spec(folder), LIMITS)
+    return open_service(folder, load_service_spec(folder), LIMITS, INSTANCE.revision)
 
 
 @pytest.fixture

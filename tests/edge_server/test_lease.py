@@ -1,5 +1,6 @@
 """The lease: registered, renewed while the broker is there or not, given back."""
 
+import asyncio
 import logging
 
 import pytest
@@ -68,5 +69,21 @@ async def test_a_broker_that_is_away_at_the_end_holds_nothing_up(caplog: pytest.
     with listening(broker):
         pass
     async with leased(broker.url, lambda: INSTANCE):
-        pass
+        await settle(lambda: "no lease" in caplog.text)
     assert "was not told of the end" in caplog.text
+
+
+async def test_news_is_told_at_once_and_absence_withdraws(broker: FakeBroker) -> None:
+    broker.ttl_s = 300.0
+    changed = asyncio.Event()
+    now: list[Instance | None] = [INSTANCE]
+    async with leased(broker.url, lambda: now[0], changed):
+        await settle(lambda: broker.count("PUT") == 1)
+        now[0] = None
+        changed.set()
+        await settle(lambda: broker.count("DELETE") == 1)
+        now[0] = INSTANCE.model_copy(update={"revision": "2.0.0"})
+        changed.set()
+        await settle(lambda: broker.count("PUT") == 2)
+    assert broker.requests[-2][2]["revision"] == "2.0.0"
+    assert [method for method, *_ in broker.requests] == ["PUT", "DELETE", "PUT", "DELETE"]

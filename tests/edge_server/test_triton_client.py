@@ -17,15 +17,19 @@ def test_tritonclient_reads_metadata_and_infers(write_service: WriteService, sta
     need("tritonclient", _PYTHON.exists(), "there is no environment with tritonclient: make tritonclient")
     folder = write_service(None, model="model.onnx")
     (folder / "model.onnx").write_bytes(two_by_three())
-    with start_server(folder).client() as client:
+    key = "an-operators-key-of-32-characters"
+    (folder.parent / "key").write_text(key)
+    with start_server(folder, "--api-key-file", folder.parent / "key").client() as client:
         address = client.base_url.netloc.decode()
-        command = [str(_PYTHON), str(_SCRIPT), address, "sizes"]
+        command = [str(_PYTHON), str(_SCRIPT), address, "sizes", key]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert [seen[key] for key in ("live", "ready", "model_ready", "other_ready")] == [True, True, True, False]
-    assert seen["server"]["extensions"] == ["binary_tensor_data"]
+    assert seen["server"]["extensions"] == ["binary_tensor_data", "model_repository"]
     assert [tensor["name"] for tensor in seen["model"]["inputs"]] == ["a", "b", "name"]
     answer = {"sum": [[0, 11, 22], [33, 44, 55]], "text": ["浙A", ""], "id": "7"}
     assert seen["json"] == seen["binary"] == seen["unasked"] == answer
     assert seen["error"] == "400: the inputs must be 'a', 'b', 'name', and are 'a'"
+    assert seen["index"] == [{"name": "sizes", "version": "1.2.3", "state": "READY", "reason": ""}]
+    assert seen["loaded"] == ["1.2.3-reload1"]

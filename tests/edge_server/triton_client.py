@@ -1,6 +1,6 @@
 """Talks to a server as users of tritonclient do; runs in an environment of its own, which has the client.
 
-    python triton_client.py HOST:PORT MODEL
+    python triton_client.py HOST:PORT MODEL KEY
 
 The model takes FP32 `a` and `b` [n, 3] and BYTES `name`, and makes `sum` and `text`. Prints what it saw, as JSON.
 """
@@ -12,6 +12,16 @@ from typing import Any
 import numpy as np
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
+
+
+class _Bearer(triton.InferenceServerClientPlugin):  # type: ignore[misc] # it has no annotations
+    """Sends a key with each request."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: Any) -> None:
+        request.headers["authorization"] = f"Bearer {self._key}"
 
 
 def _input(name: str, array: Any, datatype: str, *, binary: bool) -> triton.InferInput:
@@ -34,9 +44,10 @@ def _infer(client: triton.InferenceServerClient, model: str, *, binary: bool, as
     return {"sum": result.as_numpy("sum").tolist(), "text": text, "id": result.get_response()["id"]}
 
 
-def main(address: str, model: str) -> None:
+def main(address: str, model: str, key: str) -> None:
     """See the module."""
     client = triton.InferenceServerClient(address)
+    client.register_plugin(_Bearer(key))
     try:
         client.infer(model, [_input("a", np.zeros(1, np.float32), "FP32", binary=True)])
         error = ""
@@ -53,7 +64,10 @@ def main(address: str, model: str) -> None:
         "binary": _infer(client, model, binary=True, ask=True),
         "unasked": _infer(client, model, binary=True, ask=False),
         "error": error,
+        "index": client.get_model_repository_index(),
     }
+    client.load_model(model)
+    seen["loaded"] = client.get_model_metadata(model)["versions"]
     sys.stdout.write(json.dumps(seen))
 
 

@@ -15,6 +15,7 @@ from .errors import (
     UnavailableError,
     UnsupportedTypeError,
     UntrustedModelError,
+    UpgradeError,
 )
 from .inputs import Image
 from .limits import Limits
@@ -44,6 +45,7 @@ __all__ = [
     "UnavailableError",
     "UnsupportedTypeError",
     "UntrustedModelError",
+    "UpgradeError",
     "open_model",
     "open_service",
 ]

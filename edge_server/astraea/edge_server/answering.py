@@ -32,11 +32,7 @@ class Answering:
         self.api = api
         self._form_of = form_of
         self._document = document
-        instance = api.instance()
-        self._headers = [
-            (b"astraea-instance", instance.id.encode()),
-            (b"astraea-revision", instance.revision.encode()),
-        ]
+        self._instance = (b"astraea-instance", api.instance().id.encode())
 
     def admit(self, headers: Headers) -> Ticket:
         """Decide on a request before its body is read; see Api.admit."""
@@ -70,7 +66,8 @@ class Answering:
         self.api.metrics.answered(stages)
         headers = [
             *answer.headers,
-            *self._headers,
+            self._instance,
+            (b"astraea-revision", answer.revision.encode()),
             (b"server-timing", stages.to_header()),
             (b"content-length", b"%d" % len(answer.body)),
         ]

@@ -15,6 +15,7 @@ from .errors import BodyTimeoutError, BusyError, RefusedError, UnavailableError
 from .exchange import Headers, announced_bytes, read_body
 from .limits import Limits
 from .metrics import Metrics
+from .pace import Pace
 from .pool import Job, WorkerPool
 from .service import Answer, Form, Service
 from .stages import Stages
@@ -49,25 +50,56 @@ class Api:
         self.pool = pool
         self.metrics = Metrics(pool, instance)
         self.service: Service | None = None
-        """None until it is loaded and warm."""
+        """None until it is loaded and warm, and while it is replaced by another that has no room beside it."""
+        self.changed = asyncio.Event()
+        """Set when another revision answers, or none does any more: the broker should know at once."""
+        self.idle = asyncio.Event()
+        """Set while no ticket is out."""
+        self.idle.set()
         self.draining = False
         """Set when the instance is about to end: no more are wanted, though what comes is still answered."""
         self.held_bytes = 0
         """Of bodies that are being read, wait, or are worked on."""
         self._instance = instance
+        self._tickets = 0
+        self._absence = UnavailableError("the model is still being loaded")
+
+    def serve(self, service: Service) -> None:
+        """Let a service answer from now on; those under way are answered by the one that took them on."""
+        self.service = service
+        if service.batcher is not None:
+            service.batcher.on_batch = self.metrics.batched
+        # Each input of a batch has a thread: its own decodes it, and waits while one computes them all.
+        self.pool.resize(max(self.limits.workers, self.limits.batch if service.batcher else 0))
+        self.pool.pace = Pace()  # what another took says nothing of it
+        self.metrics.serves(service.revision)
+        self.changed.set()
+
+    def withdraw(self, why: str, retry_after_s: float) -> None:
+        """Let none answer, and tell who asks that it is for so long."""
+        self.service = None
+        self._absence = UnavailableError(why, retry_after_s=retry_after_s)
+        self.changed.set()
 
     def instance(self) -> Instance:
-        """The instance as it is now, for the broker."""
-        return self._instance.model_copy(update={"load": self.metrics.load()})
+        """The instance as it is now."""
+        update: dict[str, Any] = {"load": self.metrics.load()}
+        if self.service is not None:
+            update["revision"] = self.service.revision
+        return self._instance.model_copy(update=update)
+
+    def offered(self) -> Instance | None:
+        """The instance, if the broker should have it on its list."""
+        return self.instance() if self.service is not None else None
 
     def loaded(self) -> Service:
         """The service.
 
         Raises:
-            UnavailableError: It is still being loaded.
+            UnavailableError: It is still being loaded, or replaced.
         """
         if self.service is None:
-            raise UnavailableError("the model is still being loaded")
+            raise UnavailableError(str(self._absence), retry_after_s=self._absence.retry_after_s)
         return self.service
 
     def check_ready(self) -> None:
@@ -119,11 +151,16 @@ class Api:
         self, service: Service, form: Form, deadline_s: float, held_bytes: int, trace: bytes | None = None
     ) -> Ticket:
         """A ticket for what has been found fit to be answered, and for whose body room is kept."""
+        self._tickets += 1
+        self.idle.clear()
         return Ticket(service, form, deadline_s, held_bytes, trace)
 
     def release(self, ticket: Ticket) -> None:
         """Take a ticket back, and the room that was kept for its body."""
         self.let_go(ticket.size_bytes)
+        self._tickets -= 1
+        if not self._tickets:
+            self.idle.set()
 
     def submit(self, ticket: Ticket, body: bytes, done: AnswerDone) -> Job:
         """Have a request answered in a worker's thread.

@@ -36,6 +36,7 @@ from .exchange import (
     send_reply,
 )
 from .multipart import MultipartForm, is_multipart
+from .oip.repository import Load
 from .oip.routes import open_inference_app
 from .openapi import describe_api
 from .pages import page, wants_page
@@ -49,13 +50,16 @@ def predict_endpoint(api: Api) -> Answering:
     return Answering(api, _native_form)
 
 
-def create_app(api: Api, guard: Guard | None = None, cors_origins: Sequence[str] = ()) -> Starlette:
+def create_app(
+    api: Api, guard: Guard | None = None, cors_origins: Sequence[str] = (), load: Load | None = None
+) -> Starlette:
     """The ASGI application.
 
     Args:
         api: What the endpoints share.
         guard: Lets requests pass; None lets all.
         cors_origins: Of the web pages that may ask.
+        load: Replaces the service by what is in its folder then; None where nothing does.
     """
 
     async def describe(request: Request) -> Response:
@@ -100,7 +104,7 @@ def create_app(api: Api, guard: Guard | None = None, cors_origins: Sequence[str]
             Route("/openapi.json", openapi),
             Route("/docs", _docs),
             Route("/pages/{name}", _page),
-            Route("/v2{rest:path}", open_inference_app(api)),
+            Route("/v2{rest:path}", open_inference_app(api, guard, load)),
         ],
         exception_handlers={
             RequestError: on_request_error,

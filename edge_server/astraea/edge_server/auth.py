@@ -124,14 +124,21 @@ class Guard:
         Raises:
             UnauthorizedError: There is none, or it is not good; why not is said only as far as it helps its owner.
         """
-        scheme, _, token = (authorization or b"").partition(b" ")
-        if scheme.lower() != b"bearer" or not token:
-            raise UnauthorizedError("a bearer token is needed")
-        if self._key is not None and hmac.compare_digest(token, self._key.get_secret_value().encode()):
+        if self.is_own_key(authorization):
             return
+        token = _token(authorization)
         now_s = time()  # the clock that tokens are dated by
         if self._good_until.get(token, 0.0) < now_s:
             self._remember(token, self._verify(token), now_s)
+
+    def is_own_key(self, authorization: bytes | None) -> bool:
+        """Whether the value of an `Authorization` header is the instance's own key: its operator's, no device's.
+
+        Raises:
+            UnauthorizedError: It is no bearer token.
+        """
+        token = _token(authorization)
+        return self._key is not None and hmac.compare_digest(token, self._key.get_secret_value().encode())
 
     def _verify(self, token: bytes) -> float:
         """When a signed token expires, in seconds since 1970."""
@@ -157,6 +164,13 @@ class Guard:
             self._good_until.clear()
         # Not for long, so that a key that was taken out of the set soon has no effect any more.
         self._good_until[token] = min(expires_s, now_s + _REMEMBERED_S)
+
+
+def _token(authorization: bytes | None) -> bytes:
+    scheme, _, token = (authorization or b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not token:
+        raise UnauthorizedError("a bearer token is needed")
+    return token
 
 
 def read_key(path: Path) -> SecretStr:

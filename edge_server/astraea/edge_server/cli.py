@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import secrets
 import socket
 import ssl
@@ -21,6 +20,7 @@ from .errors import OptionError
 from .limits import Limits
 from .listen import listen, url_of
 from .logs import LogFormat, LogLevel, configure_logging
+from .revisions import label
 from .server import Security, Serving, run
 
 app = typer.Typer(add_completion=False)
@@ -85,13 +85,21 @@ def serve(
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Origin of web pages that may ask; may be repeated.", metavar="URL")
     ] = None,
+    swap: Annotated[
+        bool,
+        typer.Option("--swap", help="Upgrade by releasing the old version first, where memory holds only one."),
+    ] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Load handler, template and model again when they change; for development.")
+    ] = False,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this machine, though callers are not authenticated.")
     ] = False,
 ) -> None:
     """Answer requests to one service: POST /predict runs its handler on the body.
 
-    /readyz says when it is ready, /metrics how it fares. SIGTERM or Ctrl-C lets it finish what it has begun.
+    /readyz says when it is ready, /metrics how it fares. SIGTERM or Ctrl-C lets it finish what it has begun; SIGHUP
+    lets what is in the folder now take the place of what it serves, without losing a request.
     """
     configure_logging(log_format, log_level)
     spec = load_service_spec(folder)
@@ -104,14 +112,15 @@ def serve(
         scheme = "https" if security.tls else "http"
         described = _instance(
             spec,
-            node=node or _label(socket.gethostname()),
+            node=node or label(socket.gethostname()),
             id=instance,
             url=advertise or url_of(listener, registering=broker is not None, scheme=scheme),
-            revision=revision or _label(spec.version),
+            revision=revision or label(spec.version),
             region=region or spec.region,
             location=_location(lat, lon),
         )
-        finished = run(Serving(folder, spec, described, limits, broker_url, security), listener)
+        serving = Serving(folder, spec, described, limits, broker_url, security, swap=swap, reload=reload)
+        finished = run(serving, listener)
     if not finished:  # a thread in foreign code can't be stopped, and must not run while the interpreter is taken down
         logging.shutdown()
         os._exit(0)
@@ -150,7 +159,7 @@ def _instance(spec: ServiceSpec, **options: Any) -> Instance:
         OptionError: An option's value can't be what it is meant to be.
     """
     if options["id"] is None:
-        options["id"] = _label(f"{options['node'][:24]}-{spec.name[:30]}-{secrets.token_hex(4)}")
+        options["id"] = label(f"{options['node'][:24]}-{spec.name[:30]}-{secrets.token_hex(4)}")
     try:
         return Instance(service=spec.name, **options)
     except ValidationError as error:
@@ -178,8 +187,3 @@ def _option_error(error: ValidationError, names: Mapping[str, str]) -> OptionErr
     field = ".".join(str(part) for part in first["loc"])
     found = "none" if first["input"] is None else repr(first["input"])
     return OptionError(f"--{names.get(field, field)}: {first['msg']}, found {found}")
-
-
-def _label(text: str) -> str:
-    """The closest to a text that the broker takes for a name."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:64].strip("._-") or "unnamed"

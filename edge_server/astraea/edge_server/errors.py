@@ -7,12 +7,14 @@ EdgeServerError
 │   └── UntrustedModelError  one that names code which is none of its framework's
 ├── MissingExtraError      a model for a framework that isn't installed
 ├── OptionError            a value on the command line that can't be
+├── UpgradeError           a version that can't take the place of the one that serves
 ├── ListenError            an address that can't be listened on, or may not be without authentication
 └── RequestError           a request that gets a problem document for its answer; knows its status
     ├── BadInputError        400  a body that isn't what its type says
     ├── TooLargeError        413  a body or an image beyond the limits
     ├── UnsupportedTypeError 415  a type of body that this service doesn't take
     ├── UnauthorizedError    401  no token, or one that isn't good for this service
+    ├── ForbiddenError       403  a good token, but not for this
     ├── BodyTimeoutError     408  a body that comes too slowly
     └── RefusedError              to be tried again later, or elsewhere
         ├── BusyError        429  as much is being done as the instance takes on
@@ -56,6 +58,10 @@ class OptionError(EdgeServerError):
     """An option of the command has a value that it can't have."""
 
 
+class UpgradeError(EdgeServerError):
+    """What is in the service's folder can't take the place of what is served."""
+
+
 class ListenError(EdgeServerError):
     """The server can't listen where it was told to."""
 
@@ -88,6 +94,12 @@ class UnauthorizedError(RequestError):
     """The request has no bearer token, or one that isn't good for this service."""
 
     status = HTTPStatus.UNAUTHORIZED
+
+
+class ForbiddenError(RequestError):
+    """Only an operator may ask for this."""
+
+    status = HTTPStatus.FORBIDDEN
 
 
 class BodyTimeoutError(RequestError):

@@ -34,6 +34,7 @@ from .runtimes import Model
 
 _logger = logging.getLogger(__name__)
 
+_MODULE_PREFIX = "astraea_handler_"
 _EXAMPLE = "def predict(model, image: Image): ..."
 
 
@@ -64,7 +65,7 @@ def import_handler(path: Path) -> Handler:
         HandlerError: The script raises an exception, has neither a `predict` nor a `predict_batch` that can be called
             as they must be, or annotates their input as something that no decoder makes.
     """
-    with reported(path, "can't be imported"), _importable(path.parent):
+    with reported(path, "can't be imported"), _importable(path.parent), _anew(path.parent):
         module = _execute(path)
     load = _function(path, module, "load", "model")
     predict = _function(path, module, "predict", "model", "input")
@@ -119,13 +120,48 @@ def reported(path: Path, what: str) -> Iterator[None]:
 
 def _execute(path: Path) -> ModuleType:
     # A name of its own, so that a `handler` installed elsewhere neither hides it nor is hidden by it.
-    spec = importlib.util.spec_from_file_location(f"astraea_handler_{abs(hash(path)):x}", path)
+    spec = importlib.util.spec_from_file_location(f"{_MODULE_PREFIX}{abs(hash(path)):x}", path)
     assert spec is not None  # noqa: S101 - the template's check wants `.py`, for which there is a loader
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pydantic look their module up
     spec.loader.exec_module(module)
     return module
+
+
+def forget_modules(folder: Path) -> dict[str, ModuleType]:
+    """Have what lies beside a handler, and itself, imported anew the next time; what was forgotten, by name.
+
+    Their compiled code goes too: it is taken for good while a source's size and the second of its change stay.
+    """
+    forgotten = {name: module for name, module in sys.modules.items() if _is_beside(folder, name, module)}
+    for name, module in forgotten.items():
+        del sys.modules[name]
+        if cached := getattr(module, "__cached__", None):
+            with contextlib.suppress(OSError):
+                Path(cached).unlink(missing_ok=True)
+    importlib.invalidate_caches()
+    return forgotten
+
+
+def _is_beside(folder: Path, name: str, module: ModuleType) -> bool:
+    """Whether a module was found in this folder itself: not in an environment, say, that lies in it."""
+    file = getattr(module, "__file__", None)
+    if file is None or not Path(file).is_relative_to(folder):
+        return False
+    first = Path(file).relative_to(folder).parts[0]
+    return name.startswith(_MODULE_PREFIX) or first.removesuffix(".py") == name.partition(".")[0]
+
+
+@contextlib.contextmanager
+def _anew(folder: Path) -> Iterator[None]:
+    """Import what lies beside a handler anew; when that fails, all is as it was."""
+    forgotten = forget_modules(folder)
+    try:
+        yield
+    except BaseException:
+        sys.modules.update(forgotten)
+        raise
 
 
 @contextlib.contextmanager

@@ -23,24 +23,29 @@ class _BrokerError(Exception):
 
 
 @contextlib.asynccontextmanager
-async def leased(broker: str, describe: Callable[[], Instance]) -> AsyncIterator[None]:
+async def leased(
+    broker: str, describe: Callable[[], Instance | None], changed: asyncio.Event | None = None
+) -> AsyncIterator[None]:
     """Keep a lease for as long as the context lasts, and give it back at its end.
 
     A broker that is away is no error: it is logged, and tried again until it answers.
 
     Args:
         broker: Its base URL.
-        describe: The instance with its load of that moment; called for each heartbeat.
+        describe: The instance with its load of that moment, called for each heartbeat; None to give the lease back
+            until it is there again.
+        changed: Set when there is news that the broker shouldn't wait for.
     """
     async with httpx.AsyncClient(base_url=broker, timeout=_TIMEOUT_S) as client:
-        keeper = asyncio.create_task(_keep(client, describe))
+        keeper = _Keeper(client, describe, changed or asyncio.Event())
+        keeping = asyncio.create_task(keeper.keep())
         try:
             yield
         finally:
-            keeper.cancel()
+            keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await keeper
-            await _withdraw(client, describe().id)
+                await keeping
+            await keeper.withdraw()
 
 
 def retry_delay_s(failures: int, chance: float) -> float:
@@ -53,22 +58,60 @@ def retry_delay_s(failures: int, chance: float) -> float:
     return longest * (1 + chance) / 2
 
 
-async def _keep(client: httpx.AsyncClient, describe: Callable[[], Instance]) -> None:
-    registered, failures = False, 0
-    while True:
+class _Keeper:
+    """Renews one lease; the parameters are those of `leased`."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, describe: Callable[[], Instance | None], changed: asyncio.Event
+    ) -> None:
+        self._client = client
+        self._describe = describe
+        self._changed = changed
+        self._told: Instance | None = None
+        """What the broker may have on its list."""
+        self._registered = False
+        self._failures = 0
+
+    async def keep(self) -> None:
+        """Renew it for ever."""
+        while True:
+            self._changed.clear()
+            instance = self._describe()
+            if instance is None:
+                await self.withdraw()
+                await self._changed.wait()
+                continue
+            delay_s = await self._renew(instance)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._changed.wait()
+
+    async def withdraw(self) -> None:
+        """Give it back."""
+        if self._told is None:
+            return
+        told, self._told, self._registered = self._told, None, False
         try:
-            lease = await _renew(client, describe())
+            await self._client.delete(f"/v1/instances/{told.id}")
+        except httpx.HTTPError as error:
+            _logger.info(
+                "the broker %s was not told of the end: %s", self._client.base_url, error or type(error).__name__
+            )
+
+    async def _renew(self, instance: Instance) -> float:
+        """Renew it once, or fail to; how many seconds until the next time."""
+        self._told = instance
+        try:
+            lease = await _renew(self._client, instance)
         except _BrokerError as error:
-            failures += 1
-            if failures == 1:
-                _logger.warning("no lease from the broker %s: %s; trying on", client.base_url, error)
-            delay_s = retry_delay_s(failures, random.random())  # noqa: S311 - spreads load, hides nothing
-        else:
-            if failures or not registered:
-                _logger.info("registered with the broker %s as %s", client.base_url, lease.instance_id)
-            registered, failures = True, 0
-            delay_s = max(_MIN_HEARTBEAT_S, lease.ttl_s / 3)
-        await asyncio.sleep(delay_s)
+            self._failures += 1
+            if self._failures == 1:
+                _logger.warning("no lease from the broker %s: %s; trying on", self._client.base_url, error)
+            return retry_delay_s(self._failures, random.random())  # noqa: S311 - spreads load, hides nothing
+        if self._failures or not self._registered:
+            _logger.info("registered with the broker %s as %s", self._client.base_url, lease.instance_id)
+        self._registered, self._failures = True, 0
+        return max(_MIN_HEARTBEAT_S, lease.ttl_s / 3)
 
 
 async def _renew(client: httpx.AsyncClient, instance: Instance) -> Lease:
@@ -93,10 +136,3 @@ def _reason(response: httpx.Response) -> str:
     except ValueError:
         return response.reason_phrase
     return problem.detail or problem.title
-
-
-async def _withdraw(client: httpx.AsyncClient, instance_id: str) -> None:
-    try:
-        await client.delete(f"/v1/instances/{instance_id}")
-    except httpx.HTTPError as error:
-        _logger.info("the broker %s was not told of the end: %s", client.base_url, error or type(error).__name__)

@@ -25,8 +25,14 @@ class Metrics:
         self._recent_ms: deque[float] = deque(maxlen=_RECENT)
         self._pending: list[Stages] = []
         """Of answers that `settle` hasn't counted yet."""
-        Info("astraea_service", "What is served.", registry=self.registry).info(
-            {"service": instance.service, "revision": instance.revision, "instance": instance.id}
+        self._what = {"service": instance.service, "instance": instance.id}
+        self._info = Info("astraea_service", "What is served.", registry=self.registry)
+        self.serves(instance.revision)
+        self._upgrades = Counter(
+            "astraea_upgrades",
+            "Loads of another version, by outcome: done, failed.",
+            ("outcome",),
+            registry=self.registry,
         )
         self._requests = Counter(
             "astraea_requests",
@@ -67,6 +73,14 @@ class Metrics:
         )
         """Counted by the sessions themselves."""
         ProcessCollector(registry=self.registry)
+
+    def serves(self, revision: str) -> None:
+        """Tell which revision answers."""
+        self._info.info(self._what | {"revision": revision})
+
+    def upgraded(self, *, done: bool) -> None:
+        """Count a load of another version."""
+        self._upgrades.labels("done" if done else "failed").inc()
 
     def answered(self, stages: Stages) -> None:
         """Count a request that got its answer."""

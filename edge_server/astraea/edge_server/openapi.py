@@ -27,9 +27,12 @@ _TEXTS: Schema = {"type": ["array", "string"], "description": "Texts in nested l
 _DOCUMENTS = (
     Problem,
     oip.Error,
+    oip.IndexEntry,
     oip.InferRequest,
     oip.InferResponse,
     oip.Live,
+    oip.Loaded,
+    oip.LoadRequest,
     oip.ModelMetadata,
     oip.ModelReady,
     oip.ServerMetadata,
@@ -145,13 +148,13 @@ def _own_paths(bodies: Schema, reply: Schema) -> Schema:
 
 
 def _inference_paths(model: str, version_: str) -> Schema:
-    error = _json(_ref("Error"))
+    error, tag = _json(_ref("Error")), {"tags": ["Open Inference Protocol"]}
 
     def get(summary: str, document: str) -> Schema:
-        return {"get": _operation(summary, error, _json(_ref(document))) | {"tags": ["Open Inference Protocol"]}}
+        return {"get": _operation(summary, error, _json(_ref(document))) | tag}
 
     infer = _operation("Infer from tensors, in JSON or as bytes behind it", error, _inferred()) | {
-        "tags": ["Open Inference Protocol"],
+        **tag,
         "parameters": [_HEADER_LENGTH],
         "requestBody": _required(
             {"application/json": {"schema": _ref("InferRequest")}, "application/octet-stream": {"schema": _BYTES}}
@@ -166,6 +169,11 @@ def _inference_paths(model: str, version_: str) -> Schema:
         paths[path] = get("What there is to know of the model", "ModelMetadata")
         paths[f"{path}/ready"] = get("Whether the model answers", "ModelReady")
         paths[f"{path}/infer"] = {"post": infer}
+    index = _operation("Which models there are", error, _json({"type": "array", "items": _ref("IndexEntry")}))
+    load = _operation("Let what is in the service's folder now serve; for its operator", error, _json(_ref("Loaded")))
+    load["requestBody"] = {"content": {"application/json": {"schema": _ref("LoadRequest")}}}
+    paths["/v2/repository/index"] = {"post": index | tag}
+    paths[f"/v2/repository/models/{model}/load"] = {"post": load | tag}
     return paths
 
 

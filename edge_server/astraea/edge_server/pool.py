@@ -73,16 +73,24 @@ class WorkerPool:
         self._jobs: deque[Job] = deque()
         self._idle: list[_Worker] = []
         self._closed = False
+        self._surplus = 0
+        """Threads that are to end."""
         self._lock = threading.Lock()
-        """Over the three above."""
+        """Over the four above."""
         self._loop = asyncio.get_running_loop()
-        self.add_workers(workers)
+        self.resize(workers)
 
-    def add_workers(self, count: int) -> None:
-        """Let so many more calls run at once."""
-        for number in range(self.capacity, self.capacity + count):
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
-        self.capacity += count
+    def resize(self, workers: int) -> None:
+        """Let so many calls run at once; threads that are too many end after what they are doing."""
+        with self._lock:
+            self._surplus += self.capacity - workers
+            missing, self._surplus = max(0, -self._surplus), max(0, self._surplus)
+            while self._surplus and self._idle:
+                self._surplus -= 1
+                self._idle.pop().wake.release()
+        self.capacity = workers
+        for _ in range(missing):
+            threading.Thread(target=self._work, name="worker", daemon=True).start()
 
     @property
     def queued(self) -> int:
@@ -168,6 +176,9 @@ class WorkerPool:
     def _next(self, worker: _Worker) -> Job | None:
         """What a worker does next, awaited; None to end."""
         with self._lock:
+            if self._surplus:
+                self._surplus -= 1
+                return None
             if self._jobs:
                 return self._jobs.popleft()
             if self._closed:
@@ -179,12 +190,21 @@ class WorkerPool:
 
     def _work(self) -> None:
         worker = _Worker()
-        while (job := self._next(worker)) is not None:
-            result, error = self._attempt(job)
-            try:
-                self._loop.call_soon_threadsafe(self._finish, job, result, error)
-            except RuntimeError:  # the loop is closed: nobody waits any more
-                return
+        while self._work_once(worker):
+            pass
+
+    def _work_once(self, worker: _Worker) -> bool:
+        """A function of its own, so that a thread which waits doesn't hold on to what its last call was of."""
+        job = self._next(worker)
+        if job is None:
+            return False
+        worker.job = None
+        result, error = self._attempt(job)
+        try:
+            self._loop.call_soon_threadsafe(self._finish, job, result, error)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return False
+        return True
 
     def _attempt(self, job: Job) -> tuple[Any, Exception | None]:
         if job.abandoned:

@@ -5,9 +5,11 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +18,7 @@ import uvloop
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from astraea.protocol import Instance, ServiceSpec
+from astraea.protocol import AstraeaError, Instance, ServiceSpec
 
 from .api import Api
 from .app import create_app, predict_endpoint
@@ -24,9 +26,9 @@ from .auth import Guard, KeySet
 from .http1 import Front
 from .lease import leased
 from .limits import Limits
-from .pace import Pace
 from .pool import WorkerPool
-from .service import Service, open_service
+from .reload import set_on_change
+from .upgrade import Upgrader
 
 _logger = logging.getLogger(__name__)
 
@@ -65,6 +67,10 @@ class Serving:
     broker: str | None
     """Its base URL; None to serve without one."""
     security: Security = Security()
+    swap: bool = False
+    """Whether a new version is loaded only when the old one has gone."""
+    reload: bool = False
+    """Whether to load again what is in the folder as soon as it changes."""
 
 
 class _Server(uvicorn.Server):
@@ -91,41 +97,35 @@ def run(serving: Serving, listener: socket.socket) -> bool:
 async def _run(serving: Serving, listener: socket.socket) -> bool:
     pool = WorkerPool(serving.limits.workers, serving.limits.queue)
     api = Api(serving.instance, serving.limits, pool)
+    upgrader = Upgrader(api, serving.folder, serving.spec, swap=serving.swap)
     security = serving.security
     keys = KeySet(security.jwks) if security.jwks is not None else None
     guard = Guard(serving.spec.name, security.key, keys) if security.authenticates else None
     front = Front(predict_endpoint(api), serving.limits, _KEEP_ALIVE_S, guard)
-    server = _Server(_uvicorn_config(create_app(api, guard, security.cors_origins), front, security.tls))
-    stop = _stop_on_signals(server)
+    app = create_app(api, guard, security.cors_origins, upgrader.load)
+    server = _Server(_uvicorn_config(app, front, security.tls))
+    stop, upgrade = _on_signals(server)
     answering = asyncio.create_task(server.serve(sockets=[listener]))
     answering.add_done_callback(lambda _: stop.set())
     background = [asyncio.create_task(_sweep(front))]
     if keys is not None:
         background.append(asyncio.create_task(keys.keep_fresh()))
+    if serving.reload:
+        background.append(asyncio.create_task(set_on_change(serving.folder, upgrade)))
     try:
         # It answers /livez and /readyz meanwhile.
-        opening = asyncio.create_task(pool.run(lambda: _open(serving)))
-        await _either(opening, stop)
-        if opening.done():
-            api.service = opening.result()
-            _let_batches_form(api, api.service)
-            pool.pace = Pace()  # what loading took says nothing of an answer
-            _logger.info("%s", _greeting(serving))
+        greet = partial(_greet, api)
+        if await _opened(upgrader, stop, greet, may_fail=serving.reload):
+            background.append(asyncio.create_task(upgrader.on_request(upgrade, greet)))
             await _stay(serving, api, stop)
     finally:
         server.should_exit = True
         await answering
         for task in background:
             task.cancel()
+        upgrader.close()
         pool.close()
-    return pool.in_flight == 0
-
-
-def _let_batches_form(api: Api, service: Service) -> None:
-    """Give each input of a batch a thread: its own decodes it, and waits while one computes them all."""
-    if service.batcher is not None:
-        service.batcher.on_batch = api.metrics.batched
-        api.pool.add_workers(max(0, api.limits.batch - api.pool.capacity))
+    return pool.in_flight == 0 and not upgrader.busy
 
 
 async def _sweep(front: Front) -> None:
@@ -152,42 +152,60 @@ def _uvicorn_config(app: Starlette, front: Front, tls: tuple[Path, Path] | None)
     )
 
 
-def _stop_on_signals(server: uvicorn.Server) -> asyncio.Event:
-    stop = asyncio.Event()
+def _on_signals(server: uvicorn.Server) -> tuple[asyncio.Event, asyncio.Event]:
+    """The events that it is time to stop (SIGTERM, SIGINT), and to load what is in the folder now (SIGHUP)."""
+    stop, upgrade = asyncio.Event(), asyncio.Event()
+    had_terminal = sys.stdin.isatty()
 
-    def on_signal() -> None:
+    def on_stop() -> None:
         server.force_exit = stop.is_set()
         stop.set()
 
+    def on_hang_up() -> None:
+        if had_terminal and not sys.stdin.isatty():  # a real one: the terminal was closed
+            on_stop()
+        else:
+            upgrade.set()
+
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    return stop
+        loop.add_signal_handler(number, on_stop)
+    loop.add_signal_handler(signal.SIGHUP, on_hang_up)
+    return stop, upgrade
 
 
-async def _either(task: asyncio.Task[Service], event: asyncio.Event) -> None:
-    waiter = asyncio.create_task(event.wait())
-    await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+async def _opened(upgrader: Upgrader, stop: asyncio.Event, greet: Callable[[], None], *, may_fail: bool) -> bool:
+    """Load the service for the first time; False if it is time to stop before that is done.
+
+    Raises:
+        AstraeaError: It can't be loaded, and may not fail.
+    """
+    opening, waiter = asyncio.create_task(upgrader.load()), asyncio.create_task(stop.wait())
+    await asyncio.wait({opening, waiter}, return_when=asyncio.FIRST_COMPLETED)
     waiter.cancel()
-    if not task.done():
-        task.cancel()
-
-
-def _open(serving: Serving) -> Service:
-    service = open_service(serving.folder, serving.spec, serving.limits)
-    service.warm_up()
-    return service
+    if not opening.done():
+        opening.cancel()
+        return False
+    try:
+        opening.result()
+        greet()
+    except AstraeaError as error:
+        if not may_fail:
+            raise
+        _logger.error("%s; waiting for a change", error)  # noqa: TRY400 - one line says it
+    return True
 
 
 async def _stay(serving: Serving, api: Api, stop: asyncio.Event) -> None:
     """Be on the broker's list, if there is a broker, until it is time to stop."""
     async with contextlib.AsyncExitStack() as stack:
         if serving.broker is not None:
-            await stack.enter_async_context(leased(serving.broker, api.instance))
+            await stack.enter_async_context(leased(serving.broker, api.offered, api.changed))
         await stop.wait()
         api.draining = True
 
 
-def _greeting(serving: Serving) -> str:
-    instance, model = serving.instance, serving.spec.model or "no model"
+def _greet(api: Api) -> None:
+    instance = api.instance()
     url = str(instance.url).rstrip("/")
-    return f"{instance.service} ({model}, revision {instance.revision}) answers at {url}/predict"
+    _logger.info("%s (revision %s) answers at %s/predict", instance.service, instance.revision, url)

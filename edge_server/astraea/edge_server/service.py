@@ -20,6 +20,7 @@ from .handler import Handler, import_handler, load_model, reported
 from .inputs import decode_image
 from .limits import Limits
 from .outputs import encode_output
+from .revisions import label
 from .runtimes import Model, open_model
 from .tensor_model import example_of, tensor_handler
 
@@ -45,6 +46,8 @@ class Answer(NamedTuple):
     body: bytes
     headers: RawHeaders
     """What the form of the reply says of it."""
+    revision: str
+    """Of the service that made it."""
     began_s: float
     """When the work on it began, by `time.perf_counter`."""
     decode_ms: float
@@ -70,7 +73,11 @@ class _Native:
 class Service:
     """A handler with its model loaded."""
 
-    def __init__(self, handler: Handler, model: Any, limits: Limits, opened: Model | None = None) -> None:
+    def __init__(
+        self, handler: Handler, model: Any, limits: Limits, opened: Model | None = None, revision: str = "unnamed"
+    ) -> None:
+        self.revision = revision
+        """Which version of the service it is, as replies say it."""
         self.input = handler.input
         self.output = handler.output
         """The annotation of what `predict` returns; None when there is none."""
@@ -107,7 +114,13 @@ class Service:
         content = form.encode(output)
         done = perf_counter()
         return Answer(
-            content, form.headers, began, (decoded - began) * 1e3, (inferred - decoded) * 1e3, (done - inferred) * 1e3
+            content,
+            form.headers,
+            self.revision,
+            began,
+            (decoded - began) * 1e3,
+            (inferred - decoded) * 1e3,
+            (done - inferred) * 1e3,
         )
 
     def warm_up(self) -> None:
@@ -139,7 +152,7 @@ def _batcher(handler: Handler, model: Any, limits: Limits) -> Batcher | None:
     return Batcher(call, BatchPolicy(limits.batch, limits.batch_wait_s))
 
 
-def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
+def open_service(folder: Path, spec: ServiceSpec, limits: Limits, revision: str | None = None) -> Service:
     """Import the handler, fetch the model if it is one of the zoo, and load it. Runs the handler's code.
 
     Without a handler, the model's tensors go in and out.
@@ -148,6 +161,7 @@ def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
         folder: The service's folder, with the template, the handler and maybe the model.
         spec: The template, as `load_service_spec(folder)` reads it.
         limits: What the service accepts.
+        revision: What tells this build from others; the template's version without.
 
     Raises:
         HandlerError: The handler can't be used.
@@ -155,17 +169,18 @@ def open_service(folder: Path, spec: ServiceSpec, limits: Limits) -> Service:
             own.
         ModelError: The model can't be had, or isn't what it seems.
     """
+    revision = revision or label(spec.version)
     if spec.handler is None:
-        return _without_handler(folder, spec.model, limits)
+        return _without_handler(folder, spec.model, limits, revision)
     handler = import_handler(folder.resolve() / spec.handler)
     path = _locate(folder, spec.model)
     if handler.load is not None:
-        return Service(handler, load_model(handler, path), limits)
+        return Service(handler, load_model(handler, path), limits, revision=revision)
     opened = open_model(path) if path else None
-    return Service(handler, opened and opened.native, limits, opened)
+    return Service(handler, opened and opened.native, limits, opened, revision)
 
 
-def _without_handler(folder: Path, model: str | None, limits: Limits) -> Service:
+def _without_handler(folder: Path, model: str | None, limits: Limits, revision: str) -> Service:
     path = _locate(folder, model)
     if path is None:
         raise HandlerError(
@@ -173,7 +188,7 @@ def _without_handler(folder: Path, model: str | None, limits: Limits) -> Service
             hint="add `model: FILE`; or write a handler, and add `handler: handler.py` to astraea.yaml",
         )
     opened = open_model(path)
-    return Service(tensor_handler(path, opened), opened.native, limits, opened)
+    return Service(tensor_handler(path, opened), opened.native, limits, opened, revision)
 
 
 def _locate(folder: Path, model: str | None) -> Path | None:

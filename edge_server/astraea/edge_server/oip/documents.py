@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from astraea.protocol.instance import Label
+
 from .datatypes import DATATYPES
 
 _MAX_TENSORS = 64
@@ -120,6 +122,36 @@ class ServerMetadata(_Document):
     name: str
     version: str
     extensions: list[str]
+
+
+class IndexEntry(_Document):
+    """A model of the repository."""
+
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+class LoadParameters(_Document):
+    """How to load it; what Triton takes beside these would change what is in the folder, and is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: Label | None = None
+
+
+class LoadRequest(_Document):
+    """What to load; the body may be missing."""
+
+    parameters: LoadParameters = LoadParameters()
+
+
+class Loaded(_Document):
+    """What serves now."""
+
+    name: str
+    version: str
 
 
 class Live(_Document):

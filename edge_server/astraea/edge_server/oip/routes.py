@@ -1,5 +1,6 @@
 """The protocol's paths, `/v2` and below: an application of its own, as errors have a form of their own there."""
 
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from pydantic import BaseModel
@@ -12,18 +13,32 @@ from starlette.types import Receive, Scope, Send
 
 from ..answering import Answering
 from ..api import Api
+from ..auth import Guard
 from ..errors import RequestError
 from ..exchange import Headers, refusal
 from ..service import Form, Service
 from .documents import Live, ModelMetadata, ModelReady, ServerMetadata, TensorMetadata
 from .inference import Inference, ModelId, error_response
+from .repository import Load, repository_routes
 from .signature import signature_of
 
 
-def open_inference_app(api: Api) -> Starlette:
-    """The ASGI application of `/v2` and all that is below."""
-    instance = api.instance()
-    model = ModelId(instance.service, instance.revision)
+def open_inference_app(api: Api, guard: Guard | None = None, load: Load | None = None) -> Starlette:
+    """The ASGI application of `/v2` and all that is below.
+
+    Args:
+        api: What the endpoints share.
+        guard: Knows the instance's own key; None if it has none.
+        load: Replaces the service; None where nothing does.
+    """
+
+    def model_of(path: Mapping[str, str]) -> ModelId:
+        """The model that a path is about; raises an HTTPException if there is none, or none of that version."""
+        instance = api.instance()
+        _check(path, model := ModelId(instance.service, instance.revision))
+        return model
+
+    extensions = ["binary_tensor_data"] + ["model_repository"] * (load is not None)
 
     async def live(_request: Request) -> Response:
         return _json(Live(live=True))
@@ -33,10 +48,10 @@ def open_inference_app(api: Api) -> Starlette:
         return _json(Live(live=True))
 
     async def server(_request: Request) -> Response:
-        return _json(ServerMetadata(name="astraea", version=version("astraea"), extensions=["binary_tensor_data"]))
+        return _json(ServerMetadata(name="astraea", version=version("astraea"), extensions=extensions))
 
     async def describe(request: Request) -> Response:
-        _check_model(request.path_params, model)
+        model = model_of(request.path_params)
         signature = signature_of(api.loaded())
         return _json(
             ModelMetadata(
@@ -49,19 +64,22 @@ def open_inference_app(api: Api) -> Starlette:
         )
 
     async def model_ready(request: Request) -> Response:
-        _check_model(request.path_params, model)
+        model = model_of(request.path_params)
         api.check_ready()
         return _json(ModelReady(name=model.name, ready=True))
 
     def form(service: Service, headers: Headers) -> Form:
-        return Inference(signature_of(service), model, headers, service.limits)
+        return Inference(signature_of(service), ModelId(name, service.revision), headers, service.limits)
 
-    infer = _OfModel(model, Answering(api, form, error_response))
+    name = api.instance().service
+    infer = _OfModel(model_of, Answering(api, form, error_response))
+    repository = repository_routes(api, guard, load, lambda model: _check_name(model, name)) if load else []
     return Starlette(
         routes=[
             Route("/v2", server),
             Route("/v2/health/live", live),
             Route("/v2/health/ready", ready),
+            *repository,
             *(
                 Route(f"/v2/models/{{model}}{of_version}{path}", endpoint, methods=methods)
                 for of_version in ("", "/versions/{version}")
@@ -83,18 +101,22 @@ def open_inference_app(api: Api) -> Starlette:
 class _OfModel:
     """An endpoint that is there for one model only."""
 
-    def __init__(self, model: ModelId, endpoint: Answering) -> None:
-        self._model = model
+    def __init__(self, check: Callable[[Mapping[str, str]], object], endpoint: Answering) -> None:
+        self._check = check
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _check_model(scope["path_params"], self._model)
+        self._check(scope["path_params"])
         await self._endpoint(scope, receive, send)
 
 
-def _check_model(path: dict[str, str], model: ModelId) -> None:
-    if path["model"] != model.name:
-        raise HTTPException(404, f"there is no model {path['model'][:64]!r} here; there is {model.name!r}")
+def _check_name(name: str, known: str) -> None:
+    if name != known:
+        raise HTTPException(404, f"there is no model {name[:64]!r} here; there is {known!r}")
+
+
+def _check(path: Mapping[str, str], model: ModelId) -> None:
+    _check_name(path["model"], model.name)
     if path.get("version", model.version) != model.version:
         raise HTTPException(404, f"there is no version {path['version'][:64]!r} here; there is {model.version!r}")
 
