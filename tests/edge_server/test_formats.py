@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from astraea.edge_server import ModelFormatError, open_model
-from astraea.edge_server.formats import Format, model_format
+from astraea.protocol.model_format import Format, model_format
 
 
 def onnx_model() -> bytes:

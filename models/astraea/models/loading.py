@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astraea.protocol import Detection
+from astraea.protocol.model_format import ONNX_FILE
 
 from .catalogue import MODELS
 from .errors import UnknownModelError
 from .plates import DETECTOR_FILE, PlateRecognizer
 from .yolo import YoloDetector
-from .zoo import ONNX_FILE, find_model, pull
+from .zoo import find_model, pull
 
 
 class Detector(Protocol):

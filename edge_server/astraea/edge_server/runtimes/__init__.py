@@ -16,9 +16,9 @@ import logging
 from pathlib import Path
 
 from astraea.protocol import AstraeaError
+from astraea.protocol.model_format import Format, model_format
 
 from ..errors import MissingExtraError, ModelFormatError, ModelLoadError
-from ..formats import Format, model_format
 from .model import Model, Tensors, TensorSpec, datatype_of
 
 __all__ = ["Model", "TensorSpec", "Tensors", "datatype_of", "open_model"]
@@ -52,6 +52,7 @@ def open_model(path: Path) -> Model:
     """Open a model file or folder with the framework that it is for; its content says which.
 
     Raises:
+        ServiceSpecError: It can't be read.
         ModelFormatError: It is nothing that is run without a `load` of the handler's own.
         MissingExtraError: Its framework isn't installed.
         ModelLoadError: Its framework doesn't take it.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from astraea.models import YoloDetector
-from astraea.models.zoo import ONNX_FILE
+from astraea.protocol.model_format import ONNX_FILE
 
 from ..errors import ModelFormatError
 from .converted import converted

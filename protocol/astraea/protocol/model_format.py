@@ -8,9 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from astraea.models.zoo import ONNX_FILE
+from .errors import ServiceSpecError
 
-from .errors import ModelFormatError
+ONNX_FILE = "model.onnx"
+"""The network in the folder of a zoo's detector."""
 
 _HEAD_BYTES = 512
 # https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, message ModelProto
@@ -77,7 +78,7 @@ def model_format(path: Path) -> Format:
     """What a model file or folder is.
 
     Raises:
-        ModelFormatError: It can't be read.
+        ServiceSpecError: It can't be read.
     """
     try:
         if path.is_dir():
@@ -85,7 +86,7 @@ def model_format(path: Path) -> Format:
         with path.open("rb") as file:
             return _file_format(file)
     except OSError as error:
-        raise ModelFormatError(f"the model {path} can't be read: {error.strerror or error}") from None
+        raise ServiceSpecError(f"the model {path} can't be read: {error.strerror or error}") from None
 
 
 def _folder_format(path: Path) -> Format:
