@@ -231,6 +231,9 @@ class Picamera2:
     def configure(self, configuration: dict[str, Any]) -> None:
         self.configuration = configuration
 
+    def camera_configuration(self) -> dict[str, Any]:
+        return self.configuration
+
     def start(self) -> None:
         self.running = True
 

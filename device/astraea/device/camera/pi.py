@@ -4,6 +4,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,13 @@ DEFAULT_SIZE = (1280, 720)
 _BUFFERS = 4  # one exposing, one in the ISP, one complete, one with us
 # libcamera names formats from the highest byte down, so this one lies in memory as R, G, B: what numpy shows as RGB.
 _RGB_FORMAT = "BGR888"
+# What a camera without the Pi's ISP may give instead, a USB camera for instance.
+_CONVERSIONS = {
+    "NV12": cv2.COLOR_YUV2RGB_NV12,
+    "RGB888": cv2.COLOR_BGR2RGB,
+    "YUV420": cv2.COLOR_YUV2RGB_I420,
+    "YUYV": cv2.COLOR_YUV2RGB_YUYV,
+}
 
 
 def open_pi(
@@ -70,6 +78,9 @@ class PiCamera(Camera):
             queue=False,  # a frame completed before it was asked for is an old one
         )
         self._camera.configure(configuration)
+        self._format = self._camera.camera_configuration()["main"]["format"]
+        if self._format != _RGB_FORMAT and self._format not in _CONVERSIONS:
+            raise ValueError(f"it gives {self._format}, not one of {', '.join((_RGB_FORMAT, *_CONVERSIONS))}")
         self._camera.start()
 
     def read(self) -> Frame:
@@ -87,7 +98,7 @@ class PiCamera(Camera):
                 f"the Pi camera gave no picture for {STALL_S:g} s", hint="check the ribbon cable, then open it again"
             ) from None
         try:
-            image: NDArray[np.uint8] = request.make_array("main")
+            image = self._to_rgb(request.make_array("main"))
             exposed_ns = request.get_metadata().get("SensorTimestamp")
         finally:
             request.release()
@@ -95,6 +106,11 @@ class PiCamera(Camera):
         frame = Frame(image, self._seq, exposed_ns / 1e9 if exposed_ns else monotonic())
         self._seq += 1
         return frame
+
+    def _to_rgb(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self._format == _RGB_FORMAT:
+            return image
+        return np.asarray(cv2.cvtColor(image, _CONVERSIONS[self._format]), np.uint8)
 
     def close(self) -> None:
         """Stop the camera and let other programs have it."""
