@@ -41,6 +41,7 @@ from .oip.routes import open_inference_app
 from .openapi import describe_api
 from .pages import page, wants_page
 from .service import Form, Service
+from .streaming import Streaming
 
 _OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 
@@ -51,7 +52,11 @@ def predict_endpoint(api: Api) -> Answering:
 
 
 def create_app(
-    api: Api, guard: Guard | None = None, cors_origins: Sequence[str] = (), load: Load | None = None
+    api: Api,
+    guard: Guard | None = None,
+    cors_origins: Sequence[str] = (),
+    load: Load | None = None,
+    streaming: Streaming | None = None,
 ) -> Starlette:
     """The ASGI application.
 
@@ -60,6 +65,7 @@ def create_app(
         guard: Lets requests pass; None lets all.
         cors_origins: Of the web pages that may ask.
         load: Replaces the service by what is in its folder then; None where nothing does.
+        streaming: The ways in for streams; None for those without servers that help publishers.
     """
 
     async def describe(request: Request) -> Response:
@@ -105,6 +111,7 @@ def create_app(
             Route("/docs", _docs),
             Route("/pages/{name}", _page),
             Route("/v2{rest:path}", open_inference_app(api, guard, load)),
+            *(streaming or Streaming(predict_endpoint(api))).routes,
         ],
         exception_handlers={
             RequestError: on_request_error,

@@ -20,6 +20,7 @@ EdgeServerError
         ├── BusyError        429  as much is being done as the instance takes on
         └── UnavailableError 503  loading, or about to end
             ├── LateError         the request's deadline can't be met
+            ├── SupersededError   a newer frame of the same video took its turn
             └── AbandonedError    its client has gone
 """
 
@@ -142,6 +143,12 @@ class LateError(UnavailableError):
     """The answer would come after the request's deadline; it wasn't worked on."""
 
     reason = "deadline"
+
+
+class SupersededError(UnavailableError):
+    """The instance is slower than the video: a newer frame took this one's turn; it wasn't worked on."""
+
+    reason = "superseded"
 
 
 class AbandonedError(UnavailableError):

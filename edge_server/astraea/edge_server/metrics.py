@@ -51,7 +51,7 @@ class Metrics:
         self._stages = [stages.labels(field.removesuffix("_ms")) for field in Stages._fields]
         self._refusals = Counter(
             "astraea_refusals",
-            "Requests not worked on, by reason: capacity, deadline, client_gone, not_ready.",
+            "Requests not worked on, by reason: capacity, deadline, superseded, client_gone, not_ready.",
             ("reason",),
             registry=self.registry,
         )

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -28,7 +28,9 @@ from .lease import leased
 from .limits import Limits
 from .pool import WorkerPool
 from .reload import set_on_change
+from .streaming import Streaming
 from .upgrade import Upgrader
+from .webrtc.ice import IceServers
 
 _logger = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ class Serving:
     """Whether a new version is loaded only when the old one has gone."""
     reload: bool = False
     """Whether to load again what is in the folder as soon as it changes."""
+    ice_servers: IceServers = field(default_factory=IceServers)
+    """That help publishers of video behind NATs."""
 
 
 class _Server(uvicorn.Server):
@@ -102,7 +106,8 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
     keys = KeySet(security.jwks) if security.jwks is not None else None
     guard = Guard(serving.spec.name, security.key, keys) if security.authenticates else None
     front = Front(predict_endpoint(api), serving.limits, _KEEP_ALIVE_S, guard)
-    app = create_app(api, guard, security.cors_origins, upgrader.load)
+    streaming = Streaming(front.answering, serving.ice_servers)
+    app = create_app(api, guard, security.cors_origins, upgrader.load, streaming)
     server = _Server(_uvicorn_config(app, front, security.tls))
     stop, upgrade = _on_signals(server)
     answering = asyncio.create_task(server.serve(sockets=[listener]))
@@ -119,6 +124,7 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
             background.append(asyncio.create_task(upgrader.on_request(upgrade, greet)))
             await _stay(serving, api, stop)
     finally:
+        await streaming.close()
         server.should_exit = True
         await answering
         for task in background:

@@ -2,6 +2,7 @@
 
 from .detection import Box, Corners, Detection, Detections, Point
 from .errors import AstraeaError, ServiceSpecError, TimingError
+from .frame_mark import FRAME_MARK, find_frame_mark, mark_frame
 from .instance import Candidate, Candidates, Instance, Lease, Load, Location, RemoteTier
 from .problem import PROBLEM_MEDIA_TYPE, Problem
 from .result import Result, Tier
@@ -9,6 +10,7 @@ from .service import SPEC_FILE, Resources, ServiceSpec, load_service_spec
 from .timing import ServerTiming
 
 __all__ = [
+    "FRAME_MARK",
     "PROBLEM_MEDIA_TYPE",
     "SPEC_FILE",
     "AstraeaError",
@@ -32,5 +34,7 @@ __all__ = [
     "ServiceSpecError",
     "Tier",
     "TimingError",
+    "find_frame_mark",
     "load_service_spec",
+    "mark_frame",
 ]

@@ -1,0 +1,35 @@
+"""The ways into one instance for video and other streams, and the places to follow them."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from .answering import Answering
+from .streams.session import Sessions
+from .streams.video import Videos
+from .streams.watching import watching_routes
+from .webrtc.ice import IceServers
+from .webrtc.whip import Whip
+
+
+class Streaming:
+    """All of them, on one set of sessions.
+
+    Args:
+        answering: Answers a frame as `POST /predict` would.
+        ice_servers: That help publishers behind NATs.
+    """
+
+    def __init__(self, answering: Answering, ice_servers: IceServers | None = None) -> None:
+        self.sessions = Sessions(answering)
+        self.videos = Videos(self.sessions)
+        self._whip = Whip(self.videos, ice_servers or IceServers())
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """For the application."""
+        return [*self._whip.routes, *watching_routes(self.sessions, self.videos)]
+
+    async def close(self) -> None:
+        """End what is open, when the instance ends."""
+        await self._whip.close()
