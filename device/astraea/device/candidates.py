@@ -31,6 +31,9 @@ class CandidateSource(Protocol):
             BrokerError: nobody can tell at the moment.
         """
 
+    def move(self, location: Location) -> None:
+        """The device is there now."""
+
     async def close(self) -> None:
         """Let go of connections."""
 
@@ -48,7 +51,7 @@ class BrokerClient:
         self._url = f"{url.rstrip('/')}/v1/services/{service}/candidates"
         self._query = {"limit": str(_MOST_CANDIDATES)}
         if location is not None:
-            self._query |= {"lat": str(location.lat), "lon": str(location.lon)}
+            self.move(location)
         self._client = httpx.AsyncClient(timeout=_TIMEOUT_S)
 
     async def candidates(self) -> list[RemoteTarget]:
@@ -65,6 +68,10 @@ class BrokerClient:
             raise BrokerError(f"the broker's answer makes no sense: {str(error).splitlines()[0]}") from None
         instances = [candidate.instance for candidate in found.candidates[:_MOST_CANDIDATES]]
         return [RemoteTarget(instance.id, str(instance.url), instance.tier) for instance in instances]
+
+    def move(self, location: Location) -> None:
+        """See CandidateSource.move."""
+        self._query |= {"lat": str(location.lat), "lon": str(location.lon)}
 
     async def close(self) -> None:
         """See CandidateSource.close."""
@@ -84,6 +91,9 @@ class FixedCandidates:
     async def candidates(self) -> list[RemoteTarget]:
         """See CandidateSource.candidates."""
         return self._targets
+
+    def move(self, location: Location) -> None:
+        """See CandidateSource.move; addresses that are known stay the same."""
 
     async def close(self) -> None:
         """See CandidateSource.close."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import itertools
+import logging
 import os
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,41 +19,59 @@ from astraea.protocol import Location, Result
 
 from .camera import Frame
 from .candidates import BrokerClient, FixedCandidates
+from .codec import check_picture
 from .decision import Policy
+from .delivery import Late
 from .encoding import DEFAULT_QUALITY, Encoding
 from .engine import LocalEngine
-from .events import Events, Listener
+from .errors import DeviceError
+from .events import Events, FrameDropped, Listener
+from .loopthread import LoopThread
 from .offload import Offloader
+from .pipeline import Outcome, Pipeline
 from .snapshot import Snapshot
+from .stream import Stream
 from .targets import Targets
 from .transports import HttpTransport, Transport
 
 if TYPE_CHECKING:
     from astraea.models import Detector
 
-_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 DEFAULT_BROKER = "http://127.0.0.1:8600"
+DEFAULT_IN_FLIGHT = 4
+"""Keeps a link full whose round trip is three times as long as what it carries a frame in."""
+_MOST_IN_FLIGHT = 64
+
+Picture = Frame | NDArray[np.uint8]
+"""A camera's frame, or an RGB uint8 H x W x 3 image taken just now."""
 
 
 class OffloadClient:
     """Answers frames of one service wherever that is sooner, decided frame by frame.
 
-    Use it as a context manager, from any number of threads. Measuring goes on between frames, on its own thread.
+    Use it as a context manager, `with` or `async with`, from any number of threads and event loops: it has a thread of
+    its own, on which measuring goes on between frames.
 
     Args:
         service: the service's name, as the broker knows it.
         local: answers on the device: the name of a zoo model (`"plates"`), a model file, or any object with
-            `detect(image)`. None for a device that can't; then an outage leaves frames unanswered, and they say so.
+            `detect(image)`. It may be a smaller model than the service's. None for a device that can't; then an outage
+            leaves frames unanswered, and they say so.
         broker: the broker's address; by default `ASTRAEA_BROKER` of the environment, else this machine.
         edges: addresses of edge servers, to do without a broker.
         location: (latitude, longitude) of the device in degrees, so that the broker can prefer what is near.
         quality: JPEG quality of frames sent, 1 to 100.
+        in_flight: how many frames `stream` and `submit` have under way at once, 1 to 64.
+        late: what becomes of an answer that a newer one has overtaken: `"wait"` keeps all in order, `"drop"` leaves
+            it out, `"stale"` gives it as it comes and marks it.
         transport: opens the way to an edge server's address.
         on_event: hears of every frame, switch and outage, on the client's own thread.
 
     Raises:
         ModelError: the local model is unknown or can't be read.
+        DeviceError: an option is out of its range.
     """
 
     def __init__(
@@ -63,78 +83,146 @@ class OffloadClient:
         edges: Sequence[str] = (),
         location: tuple[float, float] | None = None,
         quality: int = DEFAULT_QUALITY,
+        in_flight: int = DEFAULT_IN_FLIGHT,
+        late: Late = "wait",
         transport: Callable[[str], Transport] = HttpTransport,
         on_event: Listener | None = None,
     ) -> None:
+        if not 1 <= in_flight <= _MOST_IN_FLIGHT:
+            raise DeviceError(f"in_flight must be 1 to {_MOST_IN_FLIGHT}, not {in_flight}")
         self._service = service
         self._engine = LocalEngine(local) if local is not None else None
-        events = Events(on_event)
+        self._events = Events(on_event)
         policy = Policy(local=self._engine is not None)
         source = FixedCandidates(*edges) if edges else _broker(broker, service, location)
-        self._targets = Targets(source, policy, transport, events)
-        self._offloader = Offloader(policy, self._targets, self._engine, encoding=Encoding(quality), events=events)
-        self._in_flight = 0
+        self._targets = Targets(source, policy, transport, self._events)
+        self._offloader = Offloader(
+            policy, self._targets, self._engine, encoding=Encoding(quality), events=self._events
+        )
+        self._in_flight = in_flight
+        self._late = late
+        self._submitted = Pipeline(self._offloader.answer, in_flight=in_flight, late=late, on_drop=self._drop)
+        self._streams = WeakSet[Stream]()
+        self._dropped = 0
         self._frames = itertools.count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="astraea-client", daemon=True)
+        self._thread = LoopThread("astraea-client")
 
     def __enter__(self) -> Self:
         """Find the edge, and measure what can be measured before the first frame."""
         self._thread.start()
-        self._run(self._offloader.start())
+        self._thread.run(self._offloader.start()).result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give up what is under way and let go of connections and threads."""
-        self._run(self._offloader.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """Give up what is under way, end the streams, and let go of connections and threads."""
+        for stream in list(self._streams):
+            stream.close()
+        self._thread.run(self._offloader.close()).result()
+        self._thread.stop()
         if self._engine is not None:
             self._engine.close()
 
-    def infer(self, frame: Frame | NDArray[np.uint8]) -> Result:
-        """Answer one frame, or one RGB uint8 H x W x 3 image.
+    async def __aenter__(self) -> Self:
+        """As `with`, without holding up the event loop."""
+        self._thread.start()
+        await asyncio.wrap_future(self._thread.run(self._offloader.start()))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """As `with`, without holding up the event loop."""
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
+
+    def infer(self, picture: Picture) -> Result:
+        """Answer one frame.
 
         Raises:
-            DeviceError: the image has another shape or type. An outage raises nothing: see `Result.failure`.
+            DeviceError: it is no picture, or the client is not open. An outage raises nothing: see `Result.failure`.
         """
-        if isinstance(frame, np.ndarray):
-            frame = Frame(image=frame, seq=next(self._frames), captured_at=monotonic())
-        return self._run(self._answer(frame))
+        return self._thread.run(self._offloader.answer(self._frame(picture))).result()
+
+    async def infer_async(self, picture: Picture) -> Result:
+        """As `infer`, on any event loop."""
+        return await asyncio.wrap_future(self._thread.run(self._offloader.answer(self._frame(picture))))
+
+    def submit(self, picture: Picture, on_result: Callable[[Result], None]) -> None:
+        """Hand over a frame and go on; for sources that call an app with frames.
+
+        `on_result` is called on the client's own thread, so it should be quick. It is not called for a frame that
+        still waits for its turn when the next one is handed over, nor for a late answer with `late="drop"`.
+
+        Raises:
+            DeviceError: it is no picture, or the client is not open.
+        """
+        frame = self._frame(picture)
+        check_picture(frame.image)
+        self._thread.call(self._submitted.offer, frame, partial(_hand_over, on_result))
+
+    def stream(self, frames: Iterable[Frame]) -> Stream:
+        """Answer a camera's frames for as long as it delivers: `for` or `async for` over what this returns.
+
+        Several frames are under way at once, and results come in the order that `late` asks for. Of a live camera,
+        frames that there is no time for are left out; of a video file or a folder, none.
+        """
+        stream = Stream(frames, self._offloader.answer, self._thread, in_flight=self._in_flight, late=self._late)
+        self._streams.add(stream)
+        return stream
+
+    def move(self, latitude: float, longitude: float) -> None:
+        """Tell where the device is now, in degrees; other instances may be nearer there.
+
+        Raises:
+            DeviceError: there is no such place, or the client is not open.
+        """
+        self._thread.run(self._targets.move(_place(latitude, longitude))).result()
 
     def snapshot(self) -> Snapshot:
         """What the client believes now of its targets, and what it has done so far."""
-        return self._run(self._snapshot())
+        return self._thread.run(self._snapshot()).result()
 
-    def stream(self, frames: Iterable[Frame]) -> Iterator[Result]:
-        """Answer a camera's frames one after the other, for as long as it delivers."""
-        return map(self.infer, frames)
+    def _frame(self, picture: Picture) -> Frame:
+        if isinstance(picture, Frame):
+            return picture
+        return Frame(image=picture, seq=next(self._frames), captured_at=monotonic())
 
-    async def _answer(self, frame: Frame) -> Result:
-        self._in_flight += 1
-        try:
-            return await self._offloader.answer(frame)
-        finally:
-            self._in_flight -= 1
+    def _drop(self, frame: Frame) -> None:
+        self._dropped += 1
+        self._events.emit(FrameDropped(frame.seq, frame.trace_id))
 
     async def _snapshot(self) -> Snapshot:
         return Snapshot(
             service=self._service,
             targets=self._offloader.target_states(),
-            in_flight=self._in_flight,
+            in_flight=self._offloader.in_flight,
             answered=self._offloader.answered,
             unanswered=self._offloader.unanswered,
-            dropped=0,
+            dropped=self._dropped,
             broker_failure=self._targets.broker_failure,
         )
 
-    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+def _hand_over(on_result: Callable[[Result], None], outcome: Outcome) -> None:
+    if isinstance(outcome, Exception):
+        _log.error("a frame that was submitted has no result", exc_info=outcome)
+        return
+    try:
+        on_result(outcome)
+    except Exception:  # noqa: BLE001 - whatever an app does must not cost it frames
+        _log.exception("a callback failed of the result of frame %d", outcome.seq)
 
 
 def _broker(url: str | None, service: str, location: tuple[float, float] | None) -> BrokerClient:
-    place = Location(lat=location[0], lon=location[1]) if location else None
+    place = _place(*location) if location else None
     return BrokerClient(url or os.environ.get("ASTRAEA_BROKER", DEFAULT_BROKER), service, place)
+
+
+def _place(latitude: float, longitude: float) -> Location:
+    try:
+        return Location(lat=latitude, lon=longitude)
+    except ValueError:
+        raise DeviceError(
+            f"({latitude}, {longitude}) is no place: latitude is -90 to 90 degrees, longitude -180 to 180"
+        ) from None

@@ -4,6 +4,7 @@ The policy decides, the remote targets and the local engine do; here they meet. 
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, perf_counter
 
@@ -11,7 +12,7 @@ from astraea.protocol import Result
 
 from .answer import NO_ANSWER, Answer, read_reply
 from .camera import Frame
-from .codec import JPEG_MEDIA_TYPE, encode
+from .codec import JPEG_MEDIA_TYPE, check_picture, encode
 from .decision import LOCAL, Decision, Policy
 from .encoding import Encoding, Size
 from .engine import LocalEngine
@@ -29,6 +30,7 @@ class Offloader:
     Attributes:
         answered: frames that somebody answered.
         unanswered: frames that nobody could answer.
+        in_flight: frames that are being answered.
 
     Args:
         policy: decides where.
@@ -41,7 +43,7 @@ class Offloader:
     def __init__(
         self, policy: Policy, targets: Targets, engine: LocalEngine | None, *, encoding: Encoding, events: Events
     ) -> None:
-        self.answered = self.unanswered = 0
+        self.answered = self.unanswered = self.in_flight = 0
         self._policy = policy
         self._targets = targets
         self._engine = engine
@@ -62,20 +64,29 @@ class Offloader:
         await self._tasks.cancel()
         await self._targets.close()
 
-    async def answer(self, frame: Frame) -> Result:
+    async def answer(self, frame: Frame, passed: Callable[[], None] = lambda: None) -> Result:
         """Answer one frame. Never raises for want of a target: the result says why there is no answer.
+
+        Args:
+            frame: the frame.
+            passed: called when the next frame may follow without queueing behind this one, unless that is only when
+                this one is answered. It may be called more than once, and late.
 
         Raises:
             DeviceError: the image is no picture.
         """
+        check_picture(frame.image)
         start = perf_counter()
         decision = self._decide(frame)
+        self.in_flight += 1
         try:
-            answer = await self._try(frame, decision)
+            answer = await self._try(frame, decision, passed)
             failure = None
         except TransportError as error:
             answer = NO_ANSWER
             failure = str(error)
+        finally:
+            self.in_flight -= 1
         result = Result(
             seq=frame.seq,
             captured_at=frame.captured_at,
@@ -130,12 +141,12 @@ class Offloader:
             self._current = decision.target
         return decision
 
-    async def _try(self, frame: Frame, decision: Decision | None) -> Answer:
+    async def _try(self, frame: Frame, decision: Decision | None, passed: Callable[[], None]) -> Answer:
         if decision is None:
             raise UnreachableError("no edge server is known, and the device has no model of its own")
         if decision.target == LOCAL:
             return await self._locally(frame)
-        remote = self._tasks.spawn(self._remotely(frame, decision.target, decision.give_up_ms))
+        remote = self._tasks.spawn(self._remotely(frame, decision.target, decision.give_up_ms, passed))
         await asyncio.wait([remote], timeout=decision.patience_ms / 1000 if self._engine else None)
         if not remote.done():
             return await self._hedge(frame, decision, remote)
@@ -173,11 +184,14 @@ class Offloader:
         self._policy.observe_local(ms)
         return Answer("device", tuple(detections))
 
-    async def _remotely(self, frame: Frame, name: str, give_up_ms: float) -> Answer:
+    async def _remotely(
+        self, frame: Frame, name: str, give_up_ms: float, passed: Callable[[], None] = lambda: None
+    ) -> Answer:
         start = perf_counter()
         payload = await asyncio.to_thread(encode, frame.image, self._encoding)
         encode_ms = (perf_counter() - start) * 1000
         self._policy.observe_encoding(_size(frame), self._encoding, len(payload), encode_ms)
+        asyncio.get_running_loop().call_later(self._targets.pace_s(name, len(payload)), passed)
         exchange = await self._targets.send(
             name, payload, JPEG_MEDIA_TYPE, give_up_ms=give_up_ms, traceparent=traceparent(frame.trace_id)
         )

@@ -3,11 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import NamedTuple
 
+from astraea.protocol import Location
+
 from .candidates import CandidateSource, RemoteTarget
 from .decision import Policy, Probe
+from .decision.estimates import Recent
 from .errors import BrokerError, LateError, TransportError, UnreachableError
 from .events import BrokerBack, BrokerLost, CandidatesChanged, Events, TargetBack, TargetLost
 from .tasks import Tasks
@@ -34,9 +38,12 @@ class Exchange(NamedTuple):
     sent_at: float
 
 
-class _Way(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Way:
     target: RemoteTarget
     transport: Transport
+    infer_ms: Recent = field(default_factory=Recent)
+    """What the server's model took for the last frames."""
 
 
 class Targets:
@@ -83,6 +90,11 @@ class Targets:
             await way.transport.close()
         await self._source.close()
 
+    async def move(self, location: Location) -> None:
+        """The device is somewhere else now: look whether others are nearer."""
+        self._source.move(location)
+        await self._refresh()
+
     async def send(
         self, name: str, payload: bytes, media_type: str, *, give_up_ms: float, traceparent: str
     ) -> Exchange:
@@ -108,6 +120,13 @@ class Targets:
             raise
         return Exchange(way.target, reply, len(payload), sent_at)
 
+    def pace_s(self, name: str, size_bytes: int) -> float:
+        """How long a frame takes to pass the narrowest part of its way: the uplink, or the server's model."""
+        link, way = self._policy.link(name), self._ways.get(name)
+        if link is None or way is None:
+            return 0.0
+        return max(link.upload_ms(size_bytes), way.infer_ms.median if way.infer_ms else 0.0) / 1000
+
     def succeeded(self, exchange: Exchange) -> None:
         """An exchange brought a good answer."""
         self._policy.observe_answer(
@@ -118,6 +137,8 @@ class Targets:
             sent_at=exchange.sent_at,
             now=monotonic(),
         )
+        if way := self._ways.get(exchange.target.name):
+            way.infer_ms.observe(exchange.reply.server.infer_ms)
         self._heard(exchange.target.name)
 
     def failed(self, name: str, sent_at: float, error: TransportError) -> None:

@@ -1,0 +1,132 @@
+"""The results of a camera's frames, as `for` or `async for` reads them."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from astraea.protocol import Result
+
+from .camera import Frame
+from .delivery import Late
+from .errors import DeviceError
+from .loopthread import LoopThread
+from .pipeline import Answering, Outcome, Pipeline
+
+
+class Stream:
+    """Reads frames on a thread of its own whenever one can be answered, and gives their results.
+
+    A camera is read only when there is room for a frame, so what it delivers then is its newest one; and whoever is
+    slow to read results holds the camera back, so that nothing queues on either side.
+
+    Args:
+        frames: a camera, or anything that gives frames.
+        answer: answers one frame.
+        thread: where it does.
+        in_flight: how many frames may be under way at once.
+        late: what becomes of answers that a newer one has overtaken.
+    """
+
+    def __init__(
+        self, frames: Iterable[Frame], answer: Answering, thread: LoopThread, *, in_flight: int, late: Late
+    ) -> None:
+        self._frames = frames
+        self._thread = thread
+        self._most = in_flight
+        self._pipeline = Pipeline(answer, in_flight=in_flight, late=late, on_room=self._invite)
+        self._outcomes: deque[Outcome] = deque()
+        self._changed = asyncio.Event()
+        self._invitations = threading.Semaphore(0)
+        self._invited = self._ended = self._closed = False
+        self._failure: Exception | None = None
+        self._reader: threading.Thread | None = None
+
+    def __iter__(self) -> Iterator[Result]:
+        """Results until the frames end; what reading them raises is raised here, after the results."""
+        with self:
+            while (result := self._ask().result()) is not None:
+                yield result
+
+    async def __aiter__(self) -> AsyncIterator[Result]:
+        """The same for `async for`, on any event loop."""
+        with self:
+            while (result := await asyncio.wrap_future(self._ask())) is not None:
+                yield result
+
+    def __enter__(self) -> Self:
+        """Begin to read frames."""
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read, name="astraea-reader", daemon=True)
+            self._reader.start()
+            self._tell(self._pipeline.advance)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Read no more frames, and end the results. One that is being read may still be taken from the camera."""
+        self._closed = True
+        self._invitations.release()
+        self._tell(self._changed.set)
+
+    def _ask(self) -> Future[Result | None]:
+        return self._thread.run(self._next())
+
+    def _read(self) -> None:
+        """The thread's work: a frame for each invitation."""
+        failure = None
+        try:
+            frames = iter(self._frames)
+            while self._invitations.acquire() and not self._closed and (frame := next(frames, None)) is not None:
+                self._tell(self._offer, frame)
+        except Exception as error:  # noqa: BLE001 - it is raised where the results are read
+            failure = error
+        self._tell(self._end, failure)
+
+    def _tell(self, what: Callable[..., None], *arguments: object) -> None:
+        with suppress(DeviceError):  # the client was closed before its streams
+            self._thread.call(what, *arguments)
+
+    # What follows runs on the loop.
+
+    async def _next(self) -> Result | None:
+        """The next result; None after the last one."""
+        while not self._outcomes:
+            if self._closed or (self._ended and self._pipeline.idle):
+                if self._failure is not None:
+                    raise self._failure
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+        outcome = self._outcomes.popleft()
+        self._pipeline.advance()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _invite(self) -> None:
+        self._changed.set()
+        if not self._invited and not self._ended and len(self._outcomes) < self._most:
+            self._invited = True
+            self._invitations.release()
+
+    def _offer(self, frame: Frame) -> None:
+        self._invited = False
+        self._pipeline.offer(frame, self._deliver)
+
+    def _deliver(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._changed.set()
+
+    def _end(self, failure: Exception | None) -> None:
+        self._ended = True
+        self._failure = failure
+        self._changed.set()

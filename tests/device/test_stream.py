@@ -1,0 +1,249 @@
+"""Streams of frames: bounded, fresh, in the order asked for, for `for`, `async for` and callbacks."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from astraea.device import CameraError, DeviceError, Event, Frame, FrameDropped, OffloadClient, Reply
+from astraea.device.delivery import Late
+from astraea.protocol import Detection, Result, ServerTiming
+
+from .test_client import ANSWER, Edge
+
+IMAGE = np.zeros((48, 64, 3), np.uint8)
+PATIENCE_S = 10.0
+
+
+def frames(count: int) -> Iterator[Frame]:
+    return (Frame(image=IMAGE, seq=seq, captured_at=time.monotonic()) for seq in range(count))
+
+
+class HeldEdge(Edge):
+    """Answers each frame when the test says so; frames are told apart by the order in which they come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Future[None]] = []
+
+    async def send(self, payload: bytes, media_type: str, **context: object) -> Reply:
+        answer: Future[None] = Future()
+        self.answers.append(answer)
+        self.frames += 1
+        await asyncio.wrap_future(answer)
+        return Reply(ANSWER, ServerTiming(), 1.0)
+
+    def let_go(self, number: int) -> None:
+        self.answers[number].set_result(None)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+class LiveCamera:
+    """Has a new frame whenever it is asked, as a camera with a short exposure has; `read` are those it gave."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        while not self.stopped:
+            image = np.full_like(IMAGE, self.read % 256)
+            yield Frame(image=image, seq=self.read, captured_at=time.monotonic())
+            self.read += 1
+
+
+def test_results_come_in_order_one_for_each_frame() -> None:
+    edge = Edge()
+    edge.delay_s = 0.01
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: edge) as client:
+        assert [result.seq for result in client.stream(frames(20))] == list(range(20))
+
+
+def test_a_stream_is_an_async_iterator_too() -> None:
+    async def main() -> list[int]:
+        async with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
+            assert (await client.infer_async(IMAGE)).answered
+            return [result.seq async for result in client.stream(frames(10))]
+
+    assert asyncio.run(main()) == list(range(10))
+
+
+def test_several_frames_are_under_way_but_never_more_than_asked_for() -> None:
+    edge, camera = HeldEdge(), LiveCamera()
+    with (
+        OffloadClient("s", edges=["http://edge"], transport=lambda _: edge, in_flight=3) as client,
+        client.stream(camera),
+    ):
+        wait_for(lambda: edge.frames == 3)
+        time.sleep(0.1)  # a fourth would be sent by now
+        assert edge.frames == 3
+        assert camera.read <= 3
+        assert client.snapshot().in_flight == 3
+        edge.let_go(1)
+        edge.let_go(0)
+        wait_for(lambda: edge.frames == 5)
+        camera.stopped = True
+
+
+def test_a_reader_of_results_that_is_slow_holds_the_camera_back() -> None:
+    camera = LiveCamera()
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge(), in_flight=2) as client:
+        results = iter(client.stream(camera))
+        next(results)
+        time.sleep(0.2)  # hundreds could be answered by now
+        assert camera.read <= 8
+        camera.stopped = True
+        list(results)
+
+
+@pytest.mark.parametrize(
+    ("late", "expected"),
+    [
+        ("wait", [(0, False), (1, False), (2, False)]),
+        ("drop", [(1, False), (2, False)]),
+        ("stale", [(1, False), (0, True), (2, False)]),
+    ],
+)
+def test_an_answer_that_was_overtaken_waits_is_dropped_or_is_marked(
+    late: Late, expected: list[tuple[int, bool]]
+) -> None:
+    edge = HeldEdge()
+    with (
+        OffloadClient("s", edges=["http://edge"], transport=lambda _: edge, late=late) as client,
+        client.stream(frames(3)) as stream,
+    ):
+        wait_for(lambda: edge.frames == 3)
+        for answered, number in enumerate((1, 0, 2), start=1):
+            edge.let_go(number)
+            wait_for(lambda count=answered: client.snapshot().answered == count)  # type: ignore[misc]
+        assert [(result.seq, result.stale) for result in stream] == expected
+
+
+def test_a_device_by_itself_takes_a_frame_when_it_can_begin_on_it() -> None:
+    camera, waited = LiveCamera(), list[int]()
+
+    class Detector:
+        def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+            time.sleep(0.01)
+            waited.append(camera.read - int(image[0, 0, 0]))
+            return []
+
+    with OffloadClient("s", local=Detector(), broker="http://127.0.0.1:9") as client:
+        waited.clear()  # of the warm-up
+        for result in client.stream(camera):
+            camera.stopped = result.seq >= 5
+    assert max(waited) <= 1  # no frame was read while an earlier one waited for the device
+
+
+def test_what_the_camera_raises_comes_after_the_results_before_it() -> None:
+    def unplugged() -> Iterator[Frame]:
+        yield from frames(2)
+        raise CameraError("unplugged")
+
+    seen: list[int] = []
+    with (
+        OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client,
+        pytest.raises(CameraError, match="unplugged"),
+    ):
+        seen.extend(result.seq for result in client.stream(unplugged()))
+    assert seen == [0, 1]
+
+
+def test_leaving_the_loop_lets_go_of_the_camera() -> None:
+    camera = LiveCamera()
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
+        for _ in client.stream(camera):
+            break
+        wait_for(lambda: not any(thread.name == "astraea-reader" for thread in threading.enumerate()))
+        read = camera.read
+        assert client.infer(IMAGE).answered
+    assert camera.read == read
+
+
+def test_a_client_that_is_closed_ends_its_streams() -> None:
+    edge = HeldEdge()
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: edge) as client:
+        stream = iter(client.stream(frames(3)))
+        ended = threading.Thread(target=lambda: list(stream))
+        ended.start()
+        wait_for(lambda: edge.frames == 3)
+    ended.join(PATIENCE_S)
+    assert not ended.is_alive()
+
+
+def test_frames_handed_over_faster_than_answered_give_way_to_newer_ones() -> None:
+    edge, events, results = HeldEdge(), list[Event](), list[Result]()
+    with OffloadClient(
+        "s", edges=["http://edge"], transport=lambda _: edge, in_flight=1, on_event=events.append
+    ) as client:
+        for frame in frames(10):
+            client.submit(frame, results.append)
+        wait_for(lambda: edge.frames == 1)
+        edge.let_go(0)
+        wait_for(lambda: edge.frames == 2)
+        edge.let_go(1)
+        wait_for(lambda: len(results) == 2)
+        dropped = [event.seq for event in events if isinstance(event, FrameDropped)]
+        assert [result.seq for result in results] == [0, 9]
+        assert dropped == list(range(1, 9))
+        assert client.snapshot().dropped == 8
+
+
+def test_a_callback_that_fails_costs_no_frame(caplog: pytest.LogCaptureFixture) -> None:
+    def callback(result: Result) -> None:
+        raise ValueError("bug")
+
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
+        client.submit(IMAGE, callback)
+        wait_for(lambda: "a callback failed" in caplog.text)
+        assert client.infer(IMAGE).answered
+
+
+def test_what_is_no_picture_is_refused_where_it_is_handed_over() -> None:
+    def misshapen() -> Iterator[Frame]:
+        yield Frame(image=np.zeros((4, 4), np.uint8), seq=0, captured_at=0.0)
+
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
+        with pytest.raises(DeviceError, match="H x W x 3"):
+            client.submit(np.zeros((4, 4), np.uint8), lambda _: None)
+        with pytest.raises(DeviceError, match="H x W x 3"):
+            list(client.stream(misshapen()))
+
+
+def test_a_client_says_when_it_is_not_open_and_when_it_would_wait_for_itself() -> None:
+    client = OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge())
+    with pytest.raises(DeviceError, match="not open"):
+        client.infer(IMAGE)
+    refusals: list[str] = []
+
+    def callback(result: Result) -> None:
+        try:
+            client.infer(IMAGE)
+        except DeviceError as error:
+            refusals.append(str(error))
+
+    with client:
+        client.submit(IMAGE, callback)
+        wait_for(lambda: bool(refusals))
+    assert "on its own thread" in refusals[0]
+    with pytest.raises(DeviceError, match="not open"):
+        client.snapshot()
+    with pytest.raises(DeviceError, match="opened once"), client:
+        pass
+
+
+@pytest.mark.parametrize("in_flight", [0, 65])
+def test_the_number_in_flight_has_its_bounds(in_flight: int) -> None:
+    with pytest.raises(DeviceError, match="in_flight must be 1 to 64"):
+        OffloadClient("s", edges=["http://edge"], in_flight=in_flight)
