@@ -1,7 +1,8 @@
 """What computing inputs together gains, and that it costs a lone client nothing: `python -m benchmarks.batching`.
 
 The model is a perceptron of four layers whose weights, 67 MB, don't fit into a core's cache: one input takes as long as
-reading them, and so do several. Two edge servers serve it in turns, one of which computes inputs one by one.
+reading them, and so do several. Two edge servers serve it in turns, one of which computes inputs one by one. With
+`--without-handler` they serve the bare model, and get its tensors by the Open Inference Protocol.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -34,10 +36,35 @@ def predict_batch(model, inputs: list[bytes]) -> list[float]:
     return [float(row[0]) for row in model.run(None, {"x": stacked})[0]]
 """
 _MANY = 32
+
+
+class _Request(NamedTuple):
+    """What clients send."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def request(*, handler: bool) -> _Request:
+    data = np.random.default_rng(2).normal(0, 1, _WIDTH).astype(np.float32).tobytes()
+    if handler:
+        return _Request("/predict", {}, data)
+    tensor = {
+        "name": "x",
+        "shape": [1, _WIDTH],
+        "datatype": "FP32",
+        "parameters": {"binary_data_size": len(data)},
+    }
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    length = {"Inference-Header-Content-Length": str(len(head))}
+    return _Request("/v2/models/perceptron/infer", length, head + data)
+
+
 _BOUND_GAIN, _BOUND_ALONE = 2.0, 1.03
 
 
-def write_service(folder: Path) -> None:
+def write_service(folder: Path, *, handler: bool) -> None:
     random = np.random.default_rng(1)
     weights = [
         numpy_helper.from_array(random.normal(0, 0.02, (_WIDTH, _WIDTH)).astype(np.float32), f"w{layer}")
@@ -49,40 +76,45 @@ def write_service(folder: Path) -> None:
     graph = helper.make_graph(nodes, "perceptron", shapes[:1], shapes[1:], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, folder / "model.onnx")
-    (folder / "handler.py").write_text(_HANDLER)
-    (folder / "astraea.yaml").write_text("name: perceptron\nversion: 1.0.0\nmodel: model.onnx\nhandler: handler.py\n")
+    template = "name: perceptron\nversion: 1.0.0\nmodel: model.onnx\n"
+    if handler:
+        (folder / "handler.py").write_text(_HANDLER)
+        template += "handler: handler.py\n"
+    (folder / "astraea.yaml").write_text(template)
 
 
-def alternate(urls: Mapping[str, str], body: bytes, seconds: float) -> dict[str, list[float]]:
+def alternate(urls: Mapping[str, str], asked: _Request, seconds: float) -> dict[str, list[float]]:
     """Milliseconds of a lone client's requests, to one server after the other: what disturbs one disturbs both."""
     connections = {name: connect(url) for name, url in urls.items()}
     found: dict[str, list[float]] = {name: [] for name in urls}
     end_s = time.perf_counter() + seconds
     while time.perf_counter() < end_s:
         for name, connection in connections.items():
-            found[name].append(post(connection, body, {}).ms)
+            found[name].append(post(connection, asked.body, asked.headers, asked.path).ms)
     for connection in connections.values():
         connection.close()
     return {name: times[len(times) // 10 :] for name, times in found.items()}  # the first ones warm up
 
 
-def measure(rounds: int, seconds: float) -> dict[str, float]:
+def measure(rounds: int, seconds: float, *, handler: bool) -> dict[str, float]:
     server_cores, load_cores = split_cores()
-    body = np.random.default_rng(2).normal(0, 1, _WIDTH).astype(np.float32).tobytes()
+    asked = request(handler=handler)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        write_service(folder)
+        write_service(folder, handler=handler)
         ports = {"on": free_port(), "off": free_port()}
         for name, options in (("on", ()), ("off", ("--batch", "1"))):
             command = edge_server_command(str(folder), ports[name], *options)
             stack.enter_context(server(command, ports[name], server_cores))
         stack.enter_context(pinned(load_cores))
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-        alone_ms = alternate(urls, body, 2 * rounds * seconds)
+        alone_ms = alternate(urls, asked, 2 * rounds * seconds)
         many: dict[str, list[float]] = {"on": [], "off": []}
         for number in range(-1, rounds):  # the first round warms up
             for name, url in urls.items():
-                exchanges = closed_loop(url, body, concurrency=_MANY, seconds=seconds)
+                exchanges = closed_loop(
+                    url, asked.body, concurrency=_MANY, seconds=seconds, headers=asked.headers, path=asked.path
+                )
                 assert {exchange.status for exchange in exchanges} == {200}  # noqa: S101 - else nothing is measured
                 if number >= 0:
                     many[name].append(len(exchanges) / seconds)
@@ -102,9 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batching", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="turns of each server (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long a turn takes (default: %(default)s)")
+    parser.add_argument("--without-handler", action="store_true", help="serve the bare model")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures to a file")
     given = parser.parse_args(arguments)
-    figures = measure(given.rounds, given.seconds)
+    figures = measure(given.rounds, given.seconds, handler=not given.without_handler)
     for name, value in figures.items():
         print(f"{name:24}{value:10.2f}")
     print(f"bounds: gain >= {_BOUND_GAIN}, alone_ratio <= {_BOUND_ALONE}")

@@ -83,11 +83,13 @@ def rss_bytes(pid: int) -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def post(connection: http.client.HTTPConnection, body: bytes, headers: Mapping[str, str]) -> Exchange:
-    """`POST /predict` over a connection that is kept open."""
+def post(
+    connection: http.client.HTTPConnection, body: bytes, headers: Mapping[str, str], path: str = "/predict"
+) -> Exchange:
+    """`POST` over a connection that is kept open."""
     began_s = time.perf_counter()
     try:
-        connection.request("POST", "/predict", body, dict(headers))
+        connection.request("POST", path, body, dict(headers))
         response = connection.getresponse()
         status, answer = response.status, response.read()
     except (OSError, http.client.HTTPException):
@@ -97,7 +99,13 @@ def post(connection: http.client.HTTPConnection, body: bytes, headers: Mapping[s
 
 
 def closed_loop(
-    url: str, body: bytes, *, concurrency: int, seconds: float, headers: Mapping[str, str] | None = None
+    url: str,
+    body: bytes,
+    *,
+    concurrency: int,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+    path: str = "/predict",
 ) -> list[Exchange]:
     """So many clients, each sending its next request as soon as it has its answer."""
     exchanges: list[Exchange] = []
@@ -105,7 +113,7 @@ def closed_loop(
     def client() -> None:
         connection = connect(url)
         while time.perf_counter() < end_s:
-            exchanges.append(post(connection, body, headers or {}))
+            exchanges.append(post(connection, body, headers or {}, path))
         connection.close()
 
     end_s = time.perf_counter() + seconds

@@ -1,5 +1,6 @@
 """A service, opened: from a request's body to the reply's, in one go and in one thread."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,10 @@ from .limits import Limits
 from .outputs import encode_output
 from .revisions import label
 from .runtimes import Model, open_model
+from .tensor_batch import computes_together
 from .tensor_model import example_of, tensor_handler
+
+_logger = logging.getLogger(__name__)
 
 _WARM_UP_SIZE_PX = (640, 480)
 
@@ -188,7 +192,9 @@ def _without_handler(folder: Path, model: str | None, limits: Limits, revision: 
             hint="add `model: FILE`; or write a handler, and add `handler: handler.py` to astraea.yaml",
         )
     opened = open_model(path)
-    return Service(tensor_handler(path, opened), opened.native, limits, opened, revision)
+    together = limits.batch > 1 and computes_together(opened)
+    _logger.info("requests that come together are computed %s", "together" if together else "one by one")
+    return Service(tensor_handler(path, opened, together=together), opened.native, limits, opened, revision)
 
 
 def _locate(folder: Path, model: str | None) -> Path | None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from .jsonbounds import check_json
 from .limits import Limits
 from .oip.datatypes import dtype_of
 from .oip.json import array_from_json
-from .runtimes import Model, TensorSpec, datatype_of
+from .runtimes import Model, Tensors, TensorSpec, datatype_of
+from .tensor_batch import Arrays, run_together
 
 _logger = logging.getLogger(__name__)
 
-Arrays = dict[str, NDArray[Any]]
 _Lists = TypeAdapter(dict[str, Any])
 _MAX_SHOWN_NAMES = 8
 _INPUT_ERRORS = frozenset({"Fail", "InvalidArgument", "InvalidArgumentError"})
@@ -28,8 +29,14 @@ _INPUT_ERRORS = frozenset({"Fail", "InvalidArgument", "InvalidArgumentError"})
 the other frameworks raise Python's own."""
 
 
-def tensor_handler(path: Path, model: Model) -> Handler:
-    """What stands for the handler: `POST /predict` takes a JSON object that has nested lists for each input's name."""
+def tensor_handler(path: Path, model: Model, *, together: bool) -> Handler:
+    """What stands for the handler: `POST /predict` takes a JSON object that has nested lists for each input's name.
+
+    Args:
+        path: The model's.
+        model: It, opened.
+        together: Whether several requests may be computed in one call; `computes_together` finds out.
+    """
 
     def decode(body: bytes, limits: Limits) -> Arrays:
         check_json(body, limits)
@@ -40,7 +47,7 @@ def tensor_handler(path: Path, model: Model) -> Handler:
         check_names(model.inputs, lists)
         return check_tensors(model.inputs, {spec.name: _array(spec, lists[spec.name]) for spec in model.inputs})
 
-    def predict(_native: Any, arrays: Arrays) -> Arrays:
+    def predict(_native: Any, arrays: Tensors) -> Arrays:
         try:
             return model.run(arrays)
         except Exception as error:
@@ -49,7 +56,11 @@ def tensor_handler(path: Path, model: Model) -> Handler:
             _logger.warning("%s can't compute with the tensors of a request", path, exc_info=True)
             raise BadInputError("the model can't compute with these tensors; the server's log has the reason") from None
 
-    return Handler(path, predict, None, Input("tensors", ("application/json",), decode), None, tensors=model)
+    def predict_batch(native: Any, requests: list[Arrays]) -> list[Arrays]:
+        return run_together(partial(predict, native), requests)
+
+    input_ = Input("tensors", ("application/json",), decode)
+    return Handler(path, predict, None, input_, None, predict_batch if together else None, tensors=model)
 
 
 def example_of(model: Model) -> Arrays | None:

@@ -14,7 +14,7 @@ from ..inputs import explain
 from ..jsonbounds import check_json
 from ..limits import Limits
 from ..runtimes import datatype_of
-from ..tensor_model import Arrays
+from ..tensor_batch import Arrays
 from .binary import array_from_bytes, array_to_bytes
 from .documents import InferInput, InferRequest
 from .json import array_from_json, array_to_json

@@ -12,7 +12,8 @@ from ..inputs import decode_image
 from ..limits import Limits
 from ..runtimes import TensorSpec, datatype_of
 from ..service import Service
-from ..tensor_model import Arrays, check_names, check_tensors
+from ..tensor_batch import Arrays
+from ..tensor_model import check_names, check_tensors
 from ..tensors import Tensor, decode_tensor
 from .datatypes import BYTES
 
