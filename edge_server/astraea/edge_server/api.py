@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.types import Receive
 
@@ -20,6 +20,9 @@ from .pool import Job, WorkerPool
 from .service import Answer, Form, Service
 from .stages import Stages
 from .trace import trace_of
+
+if TYPE_CHECKING:
+    from .spans import Spans
 
 FormOf = Callable[[Service, Headers], Form]
 """How a request with these headers is written; raises a RequestError if it can't be answered anyway."""
@@ -49,6 +52,8 @@ class Api:
         self.limits = limits
         self.pool = pool
         self.metrics = Metrics(pool, instance)
+        self.spans: Spans | None = None
+        """Tells a collector of each request; None without one."""
         self.service: Service | None = None
         """None until it is loaded and warm, and while it is replaced by another that has no room beside it."""
         self.changed = asyncio.Event()
@@ -177,7 +182,11 @@ class Api:
 
         def finish(answer: Answer | None, error: Exception | None) -> None:
             self.release(ticket)
-            done(answer, answer and _stages(answer, arrived_s), error)
+            stages = answer and _stages(answer, arrived_s)
+            if self.spans is not None:
+                took_s = perf_counter() - arrived_s
+                self.spans.record(ticket.trace, took_s, ticket.service.revision, stages, error)
+            done(answer, stages, error)
 
         job = Job(partial(ticket.service.answer, body, ticket.form), finish, ticket.deadline_s)
         try:

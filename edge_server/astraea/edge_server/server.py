@@ -29,6 +29,7 @@ from .limits import Limits
 from .pool import WorkerPool
 from .reload import set_on_change
 from .streaming import Streaming
+from .telemetry import open_spans
 from .upgrade import Upgrader
 from .webrtc.ice import IceServers
 
@@ -101,6 +102,7 @@ def run(serving: Serving, listener: socket.socket) -> bool:
 async def _run(serving: Serving, listener: socket.socket) -> bool:
     pool = WorkerPool(serving.limits.workers, serving.limits.queue)
     api = Api(serving.instance, serving.limits, pool)
+    api.spans = open_spans(serving.instance)
     upgrader = Upgrader(api, serving.folder, serving.spec, swap=serving.swap)
     security = serving.security
     keys = KeySet(security.jwks) if security.jwks is not None else None
@@ -131,6 +133,8 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
             task.cancel()
         upgrader.close()
         pool.close()
+        if api.spans is not None:
+            await api.spans.close()
     return pool.in_flight == 0 and not upgrader.busy
 
 
