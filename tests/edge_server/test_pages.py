@@ -104,7 +104,7 @@ def test_the_page_is_used_without_a_mouse(
     with start_server(write_service(ORDERS)).client() as client:
         browser.get(str(client.base_url))
         wait_until(lambda: shown(browser, "body").is_displayed())
-        for _ in range(3):  # past the links
+        for _ in range(4):  # past the links
             browser.switch_to.active_element.send_keys(Keys.TAB)
         browser.switch_to.active_element.send_keys(Keys.TAB)
         browser.switch_to.active_element.send_keys('{"plates": ["A1"]}', Keys.TAB)

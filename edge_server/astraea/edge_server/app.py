@@ -6,7 +6,7 @@ says how its body is decoded.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -43,7 +43,8 @@ from .pages import page, wants_page
 from .service import Form, Service
 from .streaming import Streaming
 
-_OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
+_OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/publish", "/watch"})
+_OPEN_FOLDER = "/pages/"  # what the pages are made of; they ask for a token when they need one
 
 
 def predict_endpoint(api: Api) -> Answering:
@@ -108,7 +109,9 @@ def create_app(
             Route("/readyz", ready),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
-            Route("/docs", _docs),
+            Route("/docs", _page_of("docs.html")),
+            Route("/publish", _page_of("publish.html")),
+            Route("/watch", _page_of("watch.html")),
             Route("/pages/{name}", _page),
             Route("/v2{rest:path}", open_inference_app(api, guard, load)),
             *(streaming or Streaming(predict_endpoint(api))).routes,
@@ -127,8 +130,11 @@ def _varying(response: Response) -> Response:
     return response
 
 
-async def _docs(_request: Request) -> Response:
-    return page("docs.html")
+def _page_of(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def show(_request: Request) -> Response:
+        return page(name)
+
+    return show
 
 
 async def _page(request: Request) -> Response:
@@ -153,14 +159,14 @@ def _middleware(guard: Guard | None, cors_origins: Sequence[str]) -> list[Middle
 
 
 class _Guarded:
-    """Asks for a token before anything else is done, but on the paths that probes of an orchestrator use."""
+    """Asks for a token before anything else is done, but for pages and on the paths that an orchestrator probes."""
 
     def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app
         self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] not in _OPEN_PATHS:
+        if scope["path"] not in _OPEN_PATHS and not scope["path"].startswith(_OPEN_FOLDER):
             try:
                 self._guard.check(dict(scope["headers"]).get(b"authorization"))
             except UnauthorizedError as error:
