@@ -31,6 +31,7 @@ from .exchange import (
     on_http_exception,
     on_request_error,
     on_unexpected,
+    problem_response,
     read_body,
     refusal,
     send_reply,
@@ -102,6 +103,7 @@ def create_app(
         routes=[
             # Objects, not functions: Starlette hands them the bare ASGI exchange.
             Route("/predict", predict_endpoint(api), methods=["POST"]),
+            Route("/stream", _stream_needs_upgrade, methods=["GET"]),
             Route("/probe", _Probe(api), methods=["POST"]),
             Route("/", describe),
             Route("/livez", _alive),
@@ -173,6 +175,13 @@ class _Guarded:
                 await refusal(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+async def _stream_needs_upgrade(_request: Request) -> Response:
+    """`GET /stream` as a plain request; the connection itself takes those that open a WebSocket."""
+    return problem_response(
+        HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket endpoint", headers={"upgrade": "websocket"}
+    )
 
 
 async def _alive(_request: Request) -> Response:

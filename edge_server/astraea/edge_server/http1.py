@@ -4,8 +4,8 @@ What a device sends, frame after frame, is one request with a body of known leng
 application take some 0.7 ms of CPU, most of it because inference has emptied the caches of their code: a task, an
 event, six coroutines, four copies of the body. Here it is one parse of the head, one buffer that the body is received
 into, and one call when the answer is there: 0.4 ms. Whatever is unusual about a request (another path or method, no
-`Content-Length` or two, `Expect`, `Upgrade`, a head in two packets, ...) is left to uvicorn, which takes over from the
-request's first byte; so nothing is read in two ways.
+`Content-Length` or two, `Expect`, a head in two packets, ...) is left to uvicorn, which takes over from the request's
+first byte; so nothing is read in two ways. A request that opens a stream hands the connection over to `streams/`.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from .errors import BodyTimeoutError, RequestError
 from .exchange import Headers, Reply
 from .limits import Limits
 from .pool import Job
+from .streams.entrance import Entrance, asks_for_stream
 
 _SCRATCH_BYTES = 256 * 1024
 _REQUEST_LINE = b"POST /predict HTTP/1.1"
@@ -71,10 +72,19 @@ class Front:
         limits: What is accepted.
         keep_alive_s: How long a connection without a request is kept.
         guard: Lets requests pass; None lets all.
+        entrance: Takes the connections over that become streams; None for a server without.
     """
 
-    def __init__(self, answering: Answering, limits: Limits, keep_alive_s: float, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        answering: Answering,
+        limits: Limits,
+        keep_alive_s: float,
+        guard: Guard | None = None,
+        entrance: Entrance | None = None,
+    ) -> None:
         self.answering = answering
+        self.entrance = entrance
         self.guard = guard
         self.limits = limits
         # One for all connections: the loop fills it and hands it over in one go.
@@ -102,6 +112,8 @@ class Front:
         """
         for connection in tuple(self._connections):
             connection.expire(now_s, self.limits.body_s, self._keep_alive_s)
+        if self.entrance is not None:
+            self.entrance.sweep(now_s)
 
 
 class _Uvicorn(HttpToolsProtocol):
@@ -233,7 +245,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _process(self, data: bytes) -> None:
         parsed = parse_head(data) if self._rest.idle else None
-        if parsed is None or int(parsed[0][b"content-length"]) > self._front.limits.body_bytes:
+        if self._front.entrance is not None and self._rest.idle and asks_for_stream(data):
+            self._forget()
+            self._rest.stop_idle_timer()
+            self._front.entrance.take(data, self._transport, self._server, self._front.scratch)
+        elif parsed is None or int(parsed[0][b"content-length"]) > self._front.limits.body_bytes:
             self._leave(data)
         else:
             headers, begin = parsed

@@ -31,7 +31,7 @@ def configure_logging(form: LogFormat, level: LogLevel) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper())
     # One line for each heartbeat, and uvicorn's account of its own start, say nothing to whoever runs a service.
     quiet = logging.INFO if level is LogLevel.DEBUG else logging.WARNING
-    for name in ("aioice", "aiortc", "httpx", "httpcore", "uvicorn"):
+    for name in ("aioice", "aiortc", "httpx", "httpcore", "uvicorn", "websockets"):
         logging.getLogger(name).setLevel(quiet)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a client's damaged form is in its own reply
 

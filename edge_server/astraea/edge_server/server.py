@@ -29,6 +29,7 @@ from .limits import Limits
 from .pool import WorkerPool
 from .reload import set_on_change
 from .streaming import Streaming
+from .streams.entrance import Entrance
 from .telemetry import open_spans
 from .upgrade import Upgrader
 from .webrtc.ice import IceServers
@@ -107,13 +108,15 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
     security = serving.security
     keys = KeySet(security.jwks) if security.jwks is not None else None
     guard = Guard(serving.spec.name, security.key, keys) if security.authenticates else None
-    front = Front(predict_endpoint(api), serving.limits, _KEEP_ALIVE_S, guard)
-    streaming = Streaming(front.answering, serving.ice_servers)
+    answering = predict_endpoint(api)
+    streaming = Streaming(answering, serving.ice_servers)
+    entrance = Entrance(streaming.sessions, guard, security.cors_origins)
+    front = Front(answering, serving.limits, _KEEP_ALIVE_S, guard, entrance)
     app = create_app(api, guard, security.cors_origins, upgrader.load, streaming)
     server = _Server(_uvicorn_config(app, front, security.tls))
     stop, upgrade = _on_signals(server)
-    answering = asyncio.create_task(server.serve(sockets=[listener]))
-    answering.add_done_callback(lambda _: stop.set())
+    listening = asyncio.create_task(server.serve(sockets=[listener]))
+    listening.add_done_callback(lambda _: stop.set())
     background = [asyncio.create_task(_sweep(front))]
     if keys is not None:
         background.append(asyncio.create_task(keys.keep_fresh()))
@@ -128,7 +131,7 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
     finally:
         await streaming.close()
         server.should_exit = True
-        await answering
+        await listening
         for task in background:
             task.cancel()
         upgrader.close()

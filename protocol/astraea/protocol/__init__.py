@@ -1,7 +1,7 @@
 """The types and wire formats that the parts of Astraea share. It imports no other part."""
 
 from .detection import Box, Corners, Detection, Detections, Point
-from .errors import AstraeaError, ServiceSpecError, TimingError
+from .errors import AstraeaError, ServiceSpecError, StreamError, TimingError
 from .frame_mark import FRAME_MARK, find_frame_mark, mark_frame
 from .instance import Candidate, Candidates, Instance, Lease, Load, Location, RemoteTier
 from .problem import PROBLEM_MEDIA_TYPE, Problem
@@ -32,6 +32,7 @@ __all__ = [
     "ServerTiming",
     "ServiceSpec",
     "ServiceSpecError",
+    "StreamError",
     "Tier",
     "TimingError",
     "find_frame_mark",

@@ -2,6 +2,7 @@
 
 AstraeaError
 ├── ServiceSpecError   an astraea.yaml that is missing, unreadable or says something wrong
+├── StreamError        a message of a stream that breaks its rules
 └── TimingError        a Server-Timing header that does not parse
 
 Each part draws its own tree below AstraeaError in its `errors.py`.
@@ -18,6 +19,10 @@ class AstraeaError(Exception):
 
 class ServiceSpecError(AstraeaError):
     """An `astraea.yaml` is missing, is no YAML, or has a key or value that is not allowed."""
+
+
+class StreamError(AstraeaError):
+    """A message of a WebSocket stream isn't what `docs/stream-protocol.md` says."""
 
 
 class TimingError(AstraeaError):

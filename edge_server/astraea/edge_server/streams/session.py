@@ -34,6 +34,8 @@ class Outcome(NamedTuple):
     """How long the answer took; None without one."""
     trace: bytes | None = None
     """The frame's W3C trace context."""
+    revision: str = ""
+    """Of the service that gave the answer."""
 
 
 Deliver = Callable[[Outcome], None]
@@ -123,7 +125,7 @@ class Session:
             self._jobs.pop(frame_id, None)
             if answer is not None and stages is not None:
                 self._api.metrics.answered(stages)
-                self._tell(Outcome(frame_id, 200, answer.body, stages, trace))
+                self._tell(Outcome(frame_id, 200, answer.body, stages, trace, answer.revision))
             else:
                 self.refuse(frame_id, error or RuntimeError("neither an answer nor an error"), trace)
 
