@@ -4,6 +4,7 @@ What is sent and expected here is what `docs/stream-protocol.md` says.
 """
 
 import json
+import signal
 import struct
 import time
 from collections.abc import Iterator
@@ -52,8 +53,9 @@ class Client:
 
     def end(self) -> tuple[int, str]:
         """The code and reason that the server closes with."""
-        for _ in self.connection:
-            pass
+        with suppress(ConnectionClosed):
+            for _ in self.connection:
+                pass
         closed = self.connection.protocol.close_rcvd
         assert closed is not None
         return closed.code, closed.reason
@@ -240,6 +242,23 @@ def test_a_server_that_ends_answers_what_it_has_and_says_so(
         assert client.results(1)[0][:3] == (1, 200, 0)
         assert client.end() == (1001, "the instance is about to end")
     assert server.process.wait(timeout=20) == 0
+
+
+def test_another_revision_says_hello_before_its_first_answer(
+    start_server: StartServer, write_service: WriteService
+) -> None:
+    folder = write_service(LENGTH)
+    server = start_server(folder, "--revision", "old")
+    with stream(address(server)) as client, server.client() as http:
+        client.send(frame(1, b"x"))
+        assert client.results(1)[0][:2] == (1, 200)
+        (folder / "astraea.yaml").write_text('{"name": "sizes", "version": "2.0.0", "handler": "handler.py"}')
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: http.get("/").json()["revision"] == "2.0.0")
+        client.send(frame(2, b"x"))
+        hello = json.loads(client.connection.recv(timeout=20))
+        assert (hello["revision"], hello["session"]) == ("2.0.0", client.hello["session"])
+        assert client.results(1)[0][:2] == (2, 200)
 
 
 def refused(url: str, **options: Any) -> tuple[int, dict[str, Any]]:
