@@ -17,7 +17,7 @@ from astraea.models.darknet.convert import guess_fit
 from astraea.models.darknet.network import Convolution, Network, Shape, build_network
 from astraea.models.darknet.weights import read_weights
 from astraea.models.runtime import open_session
-from tests.models.darknet_files import write_weights
+from benchmarks.seeded_weights import write_weights
 
 CFG = """
 [net]

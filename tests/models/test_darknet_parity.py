@@ -19,7 +19,7 @@ from astraea.models.images import PLACEMENTS
 from astraea.models.metadata import Fit
 from astraea.protocol import Detection
 from benchmarks.opencv_darknet import OpenCvDetector
-from tests.models.darknet_files import write_weights
+from benchmarks.seeded_weights import write_weights
 
 PHOTOS = ("dog", "giraffe", "horses", "person")
 YOLO_FASTEST = ("yolo-fastest-1.1", "yolo-fastest-1.1-xl")

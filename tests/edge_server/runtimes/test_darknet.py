@@ -7,7 +7,7 @@ import pytest
 
 from astraea.edge_server import ModelFormatError, TensorSpec, open_model
 from astraea.models import YoloDetector
-from tests.models.darknet_files import write_weights
+from benchmarks.seeded_weights import write_weights
 
 CFG = """
 [net]

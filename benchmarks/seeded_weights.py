@@ -1,4 +1,4 @@
-"""Darknet files for tests: weights that a seed makes for any network."""
+"""Weights that a seed makes for any Darknet network, for tests and benchmarks."""
 
 from pathlib import Path
 
