@@ -12,9 +12,11 @@ from .errors import (
     CorruptError,
     DeviceError,
     LateError,
+    LocalModelError,
     ProfileError,
     RefusedError,
     SimulationError,
+    TargetError,
     TransportError,
     UnreachableError,
 )
@@ -31,6 +33,7 @@ from .events import (
 )
 from .profile import PowerModel, Price, Profile, Rung, read_profile
 from .snapshot import Snapshot, TargetState
+from .stream import Stream
 from .transports import HttpTransport, Reply, Transport
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "LateError",
     "Link",
     "LocalEngine",
+    "LocalModelError",
     "Objective",
     "OffloadClient",
     "Policy",
@@ -68,7 +72,9 @@ __all__ = [
     "SimulationError",
     "Size",
     "Snapshot",
+    "Stream",
     "TargetBack",
+    "TargetError",
     "TargetLost",
     "TargetState",
     "TargetSwitched",

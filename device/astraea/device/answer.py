@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from astraea.protocol import Detection, Detections, ServerTiming, Tier
+from astraea.protocol import Detection, Detections, SentImage, ServerTiming, Tier
 
-from .candidates import RemoteTarget
+from .encoding import Size
 from .errors import CorruptError
-from .transports import Reply
+from .targets import Exchange
 
 
 class Answer(NamedTuple):
@@ -17,6 +17,7 @@ class Answer(NamedTuple):
     tier: Tier | None
     detections: tuple[Detection, ...] | None
     output: Any = None
+    sent_as: SentImage | None = None
     bytes_sent: int = 0
     encode_ms: float | None = None
     network_ms: float | None = None
@@ -30,23 +31,34 @@ class Answer(NamedTuple):
 NO_ANSWER = Answer(tier=None, detections=None)
 
 
-def read_reply(reply: Reply, target: RemoteTarget, *, bytes_sent: int, encode_ms: float) -> Answer:
+def read_reply(exchange: Exchange, original: Size, *, encode_ms: float) -> Answer:
     """What a remote target answered: detections, or any other JSON document.
+
+    Args:
+        exchange: with its reply.
+        original: the size of the frame's picture; boxes are scaled to it.
+        encode_ms: what compressing it took.
 
     Raises:
         CorruptError: it is no JSON, or says what detections can't be.
     """
+    reply, target = exchange.reply, exchange.target
     try:
         document = from_json(reply.body)
         detects = isinstance(document, dict) and "detections" in document
         detections = Detections.model_validate(document).detections if detects else None
     except ValueError as error:
         raise CorruptError(f"{target.name} sent no answer: {str(error).splitlines()[0]}") from None
+    sent = exchange.encoding.size(original)
+    if detections and sent != original:
+        x_scale, y_scale = original.width / sent.width, original.height / sent.height
+        detections = tuple(found.scaled(x_scale, y_scale) for found in detections)
     return Answer(
         tier=target.tier,
         detections=detections,
         output=None if detects else document,
-        bytes_sent=bytes_sent,
+        sent_as=SentImage(sent.width, sent.height, exchange.encoding.quality),
+        bytes_sent=exchange.size_bytes,
         encode_ms=encode_ms,
         network_ms=reply.network_ms,
         server=reply.server,

@@ -20,15 +20,15 @@ from astraea.protocol import Location, Result
 from .camera import Frame
 from .candidates import BrokerClient, FixedCandidates
 from .codec import check_picture
-from .decision import Policy
+from .decision import Objective, Policy
 from .delivery import Late
-from .encoding import DEFAULT_QUALITY, Encoding
 from .engine import LocalEngine
 from .errors import DeviceError
 from .events import Events, FrameDropped, Listener
 from .loopthread import LoopThread
 from .offload import Offloader
 from .pipeline import Outcome, Pipeline
+from .profile import Profile, read_profile
 from .snapshot import Snapshot
 from .stream import Stream
 from .targets import Targets
@@ -62,7 +62,10 @@ class OffloadClient:
         broker: the broker's address; by default `ASTRAEA_BROKER` of the environment, else this machine.
         edges: addresses of edge servers, to do without a broker.
         location: (latitude, longitude) of the device in degrees, so that the broker can prefer what is near.
-        quality: JPEG quality of frames sent, 1 to 100.
+        objective: what decisions serve: the soonest answer, or within a deadline the most accurate, the least energy,
+            the least money.
+        profile: what was measured with `astraea profile`, or its file: the encodings that a frame may be sent in, with
+            what each takes and how accurate the answers are. Without one, frames are sent as they are, at quality 85.
         in_flight: how many frames `stream` and `submit` have under way at once, 1 to 64.
         late: what becomes of an answer that a newer one has overtaken: `"wait"` keeps all in order, `"drop"` leaves
             it out, `"stale"` gives it as it comes and marks it.
@@ -71,7 +74,7 @@ class OffloadClient:
 
     Raises:
         ModelError: the local model is unknown or can't be read.
-        DeviceError: an option is out of its range.
+        DeviceError: an option is out of its range, or the profile can't be read.
     """
 
     def __init__(
@@ -82,7 +85,8 @@ class OffloadClient:
         broker: str | None = None,
         edges: Sequence[str] = (),
         location: tuple[float, float] | None = None,
-        quality: int = DEFAULT_QUALITY,
+        objective: Objective | None = None,
+        profile: Profile | Path | str | None = None,
         in_flight: int = DEFAULT_IN_FLIGHT,
         late: Late = "wait",
         transport: Callable[[str], Transport] = HttpTransport,
@@ -93,12 +97,11 @@ class OffloadClient:
         self._service = service
         self._engine = LocalEngine(local) if local is not None else None
         self._events = Events(on_event)
-        policy = Policy(local=self._engine is not None)
+        measured = profile if isinstance(profile, Profile | None) else read_profile(Path(profile))
+        policy = Policy(local=self._engine is not None, objective=objective, profile=measured)
         source = FixedCandidates(*edges) if edges else _broker(broker, service, location)
         self._targets = Targets(source, policy, transport, self._events)
-        self._offloader = Offloader(
-            policy, self._targets, self._engine, encoding=Encoding(quality), events=self._events
-        )
+        self._offloader = Offloader(policy, self._targets, self._engine, self._events)
         self._in_flight = in_flight
         self._late = late
         self._submitted = Pipeline(self._offloader.answer, in_flight=in_flight, late=late, on_drop=self._drop)
@@ -108,9 +111,17 @@ class OffloadClient:
         self._thread = LoopThread("astraea-client")
 
     def __enter__(self) -> Self:
-        """Find the edge, and measure what can be measured before the first frame."""
+        """Find the edge, and measure what can be measured before the first frame.
+
+        Raises:
+            LocalModelError: the local model fails of any picture.
+        """
         self._thread.start()
-        self._thread.run(self._offloader.start()).result()
+        try:
+            self._thread.run(self._offloader.start()).result()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -126,9 +137,7 @@ class OffloadClient:
 
     async def __aenter__(self) -> Self:
         """As `with`, without holding up the event loop."""
-        self._thread.start()
-        await asyncio.wrap_future(self._thread.run(self._offloader.start()))
-        return self
+        return await asyncio.to_thread(self.__enter__)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

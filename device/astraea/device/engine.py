@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from astraea.protocol import Detection
 
+from .errors import LocalModelError
+
 if TYPE_CHECKING:  # the runtimes behind it take 100 MB that an app without a local model can do without
     from astraea.models import Detector
 
@@ -36,15 +38,25 @@ class LocalEngine:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="astraea-local")
 
     async def infer(self, image: NDArray[np.uint8]) -> tuple[list[Detection], float]:
-        """The detections and the ms that finding them took; waiting for an earlier frame is not counted."""
+        """The detections and the ms that finding them took; waiting for an earlier frame is not counted.
+
+        Raises:
+            LocalModelError: the detector raised something.
+        """
         self.pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._timed, image)
+        except Exception as error:
+            raise LocalModelError(f"the device's own model failed: {type(error).__name__}: {error}") from error
         finally:
             self.pending -= 1
 
     async def warm_up(self) -> float:
-        """Answer an empty picture twice, and say how many ms the second one took."""
+        """Answer an empty picture twice, and say how many ms the second one took.
+
+        Raises:
+            LocalModelError: see `infer`.
+        """
         blank = np.zeros(_WARM_UP_SIZE, np.uint8)
         await self.infer(blank)
         return (await self.infer(blank))[1]

@@ -6,11 +6,13 @@ AstraeaError
     ├── BrokerError            the broker is away, or its answer makes no sense
     ├── ProfileError           a profile that can't be read, says what can't be, or can't be measured
     ├── SimulationError        a trace that can't be read or says what can't be
-    └── TransportError         a remote target gave no usable answer
-        ├── UnreachableError   no connection, or it broke off
-        ├── LateError          nothing came back in time
-        ├── RefusedError       the target said no: overloaded, draining, or the request is wrong
-        └── CorruptError       something came back that is no answer of an Astraea service
+    └── TargetError            a target gave no usable answer
+        ├── LocalModelError    the device's own model failed
+        └── TransportError     a remote target did not answer
+            ├── UnreachableError   no connection, or it broke off
+            ├── LateError      nothing came back in time
+            ├── RefusedError   the target said no: overloaded, draining, or the request is wrong
+            └── CorruptError   something came back that is no answer of an Astraea service
 """
 
 from astraea.protocol import AstraeaError
@@ -36,8 +38,16 @@ class SimulationError(DeviceError):
     """A trace can't be read, or has a value that can't be."""
 
 
-class TransportError(DeviceError):
-    """A remote target gave no usable answer; `str(error)` becomes a result's `fallback` or `failure`."""
+class TargetError(DeviceError):
+    """A target gave no usable answer; `str(error)` becomes a result's `fallback` or `failure`."""
+
+
+class LocalModelError(TargetError):
+    """The device's own model raised something; the cause is chained."""
+
+
+class TransportError(TargetError):
+    """A remote target did not answer."""
 
 
 class UnreachableError(TransportError):

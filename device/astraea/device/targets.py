@@ -10,8 +10,10 @@ from typing import NamedTuple
 from astraea.protocol import Location
 
 from .candidates import CandidateSource, RemoteTarget
+from .codec import JPEG_MEDIA_TYPE
 from .decision import Policy, Probe
 from .decision.estimates import Recent
+from .encoding import Encoding
 from .errors import BrokerError, LateError, TransportError, UnreachableError
 from .events import BrokerBack, BrokerLost, CandidatesChanged, Events, TargetBack, TargetLost
 from .tasks import Tasks
@@ -34,6 +36,7 @@ class Exchange(NamedTuple):
 
     target: RemoteTarget
     reply: Reply
+    encoding: Encoding
     size_bytes: int
     sent_at: float
 
@@ -96,9 +99,9 @@ class Targets:
         await self._refresh()
 
     async def send(
-        self, name: str, payload: bytes, media_type: str, *, give_up_ms: float, traceparent: str
+        self, name: str, payload: bytes, encoding: Encoding, *, give_up_ms: float, traceparent: str
     ) -> Exchange:
-        """Have a target answer a payload.
+        """Have a target answer a frame that was encoded so.
 
         Raises:
             TransportError: it did not, of which the policy has been told.
@@ -110,7 +113,9 @@ class Targets:
             if way is None:
                 raise UnreachableError(f"{name} is no candidate any more")
             async with asyncio.timeout(give_up_ms / 1000):
-                reply = await way.transport.send(payload, media_type, deadline_ms=give_up_ms, traceparent=traceparent)
+                reply = await way.transport.send(
+                    payload, JPEG_MEDIA_TYPE, deadline_ms=give_up_ms, traceparent=traceparent
+                )
         except TimeoutError:
             late = LateError(f"no answer from {name} within {give_up_ms / 1000:.1f} s")
             self.failed(name, sent_at, late)
@@ -118,7 +123,7 @@ class Targets:
         except TransportError as error:
             self.failed(name, sent_at, error)
             raise
-        return Exchange(way.target, reply, len(payload), sent_at)
+        return Exchange(way.target, reply, encoding, len(payload), sent_at)
 
     def pace_s(self, name: str, size_bytes: int) -> float:
         """How long a frame takes to pass the narrowest part of its way: the uplink, or the server's model."""
@@ -136,6 +141,7 @@ class Targets:
             server_ms=exchange.reply.server.total_ms,
             sent_at=exchange.sent_at,
             now=monotonic(),
+            encoding=exchange.encoding,
         )
         if way := self._ways.get(exchange.target.name):
             way.infer_ms.observe(exchange.reply.server.infer_ms)

@@ -5,7 +5,7 @@ from .errors import AstraeaError, ServiceSpecError, StreamError, TimingError
 from .frame_mark import FRAME_MARK, find_frame_mark, mark_frame
 from .instance import Candidate, Candidates, Instance, Lease, Load, Location, RemoteTier
 from .problem import PROBLEM_MEDIA_TYPE, Problem
-from .result import Result, Tier
+from .result import Result, SentImage, Tier
 from .service import SPEC_FILE, Resources, ServiceSpec, load_service_spec
 from .timing import ServerTiming
 
@@ -29,6 +29,7 @@ __all__ = [
     "RemoteTier",
     "Resources",
     "Result",
+    "SentImage",
     "ServerTiming",
     "ServiceSpec",
     "ServiceSpecError",

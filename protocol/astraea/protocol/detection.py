@@ -55,6 +55,12 @@ class Detection(BaseModel):
     text_score: float | None = Field(default=None, ge=0, le=1)
     """The reader's confidence in its least certain character."""
 
+    def scaled(self, x: float, y: float) -> "Detection":
+        """The same in an image that is so many times as wide and as high."""
+        box = Box(self.box.x1 * x, self.box.y1 * y, self.box.x2 * x, self.box.y2 * y)
+        corners = self.corners and tuple(Point(corner.x * x, corner.y * y) for corner in self.corners)
+        return self.model_copy(update={"box": box, "corners": corners})
+
 
 class Detections(BaseModel):
     """The body of a detection service's answer: `{"detections": [...]}`."""

@@ -1,5 +1,6 @@
 """What a device's caller gets for a frame."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
@@ -9,6 +10,15 @@ from .timing import ServerTiming
 
 Tier = Literal["device", "edge", "cloud"]
 """Where a frame was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentImage:
+    """A frame's picture as it was sent: a JPEG of this size in pixels and this quality, 1 to 100."""
+
+    width: int
+    height: int
+    quality: int
 
 
 class Result(BaseModel):
@@ -45,6 +55,8 @@ class Result(BaseModel):
     """The age that the answer was not to exceed; None when the app set none."""
     stale: bool = False
     """Whether the answer to a newer frame came before it."""
+    sent_as: SentImage | None = None
+    """The encoding that was chosen for it, for edge and cloud."""
     bytes_sent: int = Field(default=0, ge=0)
     encode_ms: float | None = Field(default=None, ge=0)
     """The device's time to compress the picture, for edge and cloud."""
@@ -53,7 +65,7 @@ class Result(BaseModel):
     server: ServerTiming | None = None
     """The server's own share of `actual_ms`, for edge and cloud."""
     hedged: bool = False
-    """Whether the device began on the frame although it was sent away, whoever was first."""
+    """Whether another target began on it as well because the chosen one was late, whoever was first."""
     fallback: str | None = None
     """Why the target chosen first did not answer, when another one had to."""
     failure: str | None = None
