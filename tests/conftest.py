@@ -1,10 +1,14 @@
 """What tests of every part may need."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from selenium import webdriver
 
 from netlab import unavailable
 
@@ -36,3 +40,26 @@ def netns() -> None:
     """For tests that build networks of namespaces and links (see `netlab`)."""
     reason = unavailable()
     need("netns", not reason, reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[webdriver.Chrome]:
+    """A real browser without a window; what it finds wrong with a page is in `complaints`."""
+    chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
+    need("chromium", bool(chromium and driver_path), "there is no browser: apt install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(chromium)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(driver_path))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def complaints(browser: webdriver.Chrome) -> list[Any]:
+    """What the browser found wrong since it was last asked."""
+    log = browser.get_log("browser")  # type: ignore[no-untyped-call] # selenium's
+    return [entry for entry in log if entry["level"] == "SEVERE"]

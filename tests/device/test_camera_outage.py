@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from astraea.device import Camera, CameraError, Frame, open_camera
 from astraea.device.camera import live
 from astraea.device.camera.live import LiveCamera
 from tests.conftest import need
+from tests.device.conftest import wait_until
 
 _PYTHON = Path("/usr/bin/python3")  # Debian's, which has GStreamer's bindings
 _SERVER = Path(__file__).with_name("rtsp_server.py")
@@ -40,13 +41,6 @@ class Shaky(Camera):
 
     def close(self) -> None:
         self.closed = True
-
-
-def wait_until(condition: Callable[[], bool], within_s: float = 20) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
-from tests.conftest import need
+from tests.conftest import complaints, need
 
 from .conftest import StartServer, WriteService, wait_until
 from .publisher import NUMBER_HANDLER, numbered
-from .test_pages import complaints, shown
+from .test_pages import shown
 
 _BROWSER, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 _WIDTH, _HEIGHT, _FPS, _FRAMES = 640, 480, 15, 60

@@ -1,7 +1,5 @@
 """The pages for people, in this process and in a real browser without a network."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from astraea.edge_server.api import Api
-from tests.conftest import need
+from tests.conftest import complaints
 from tests.edge_server.conftest import StartServer, WriteService, encode, wait_until
 from tests.edge_server.test_openapi import DETECTIONS, ORDERS
-
-_BROWSER = shutil.which("chromium")
-_DRIVER = shutil.which("chromedriver")
 
 
 async def test_a_browser_gets_a_page_and_a_program_json(client: httpx.AsyncClient) -> None:
@@ -42,21 +37,6 @@ async def test_nothing_else_is_handed_out(api: Api, client: httpx.AsyncClient, n
     assert (await client.get(f"/pages/{name}")).status_code == 404
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    need("chromium", bool(_BROWSER and _DRIVER), "there is no browser: apt install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(_BROWSER)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(_DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 def pixel(browser: webdriver.Chrome, x: int, y: int) -> list[int]:
     script = (
         "return Array.from(document.querySelector('canvas').getContext('2d').getImageData(...arguments, 1, 1).data)"
@@ -66,12 +46,6 @@ def pixel(browser: webdriver.Chrome, x: int, y: int) -> list[int]:
 
 def shown(browser: webdriver.Chrome, id_: str) -> Any:
     return browser.find_element(By.ID, id_)
-
-
-def complaints(browser: webdriver.Chrome) -> list[Any]:
-    """What the browser found wrong since it was last asked."""
-    log = browser.get_log("browser")  # type: ignore[no-untyped-call] # selenium's
-    return [entry for entry in log if entry["level"] == "SEVERE"]
 
 
 def test_an_image_is_answered_with_boxes_drawn(

@@ -36,6 +36,9 @@ VERBS = (
     Verb("serve", "Serve one service from its folder.", _EDGE, "astraea.edge_server.cli", "edge"),
     Verb("broker", "Keep the list of instances; tell devices the best.", _BROKER, "astraea.broker.cli", "broker"),
     Verb("models", "List, pull and show the models of the zoo.", _MODELS, "astraea.models.cli", "device"),
+    Verb(
+        "camera", "Have a camera's frames answered; show it on a page.", _DEVICE, "astraea.device.viewer.cli", "device"
+    ),
     Verb("simulate", "Replay measured networks; judge the decisions.", _DEVICE, "astraea.device.cli", "device"),
 )
 

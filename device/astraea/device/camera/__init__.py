@@ -4,6 +4,7 @@
 """
 
 from .base import Camera, Frame
+from .capture import without_password
 from .opening import open_camera
 
-__all__ = ["Camera", "Frame", "open_camera"]
+__all__ = ["Camera", "Frame", "open_camera", "without_password"]

@@ -62,7 +62,7 @@ def open_stream(url: str, *, fps: float | None = None, patience_s: float | None 
     Raises:
         CameraError: Nobody answers there within `OPEN_TIMEOUT_S`, or it is no video.
     """
-    name = _without_password(url)
+    name = without_password(url)
     capture = _open_url(url)
     if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:  # it has an end, so it is a file; live streams have none to tell
         return Video(capture, name, fps=fps)
@@ -80,7 +80,7 @@ def _open_url(url: str) -> cv2.VideoCapture:
     capture = _open(url, cv2.CAP_FFMPEG, timeouts)
     if capture is None:
         raise CameraError(
-            f"{_without_password(url)} gives no video",
+            f"{without_password(url)} gives no video",
             hint="check the address, the password in it (rtsp://USER:PASSWORD@HOST/PATH) and that the camera is on",
         )
     return capture
@@ -152,7 +152,7 @@ def _to_rgb(image: cv2.typing.MatLike) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     """The address as it may be shown: what stands before the `@` left out."""
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
