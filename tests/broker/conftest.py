@@ -2,17 +2,23 @@
 
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from astraea.protocol import Instance
+from tests.conftest import need
 
 RunBroker = Callable[..., subprocess.Popen[str]]
 StartBroker = Callable[..., tuple[subprocess.Popen[str], httpx.Client]]
@@ -62,6 +68,56 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of one broker process that all tests of a module share."""
     with _started(tmp_path_factory.mktemp("state")) as (_, client):
         yield client
+
+
+_POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+"""Debian keeps servers of several versions apart, off the PATH."""
+
+
+def _as_postgres(*command: str | Path) -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    prefix = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+    return [*prefix, *map(str, command)]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server of the tests' own, without a database's name."""
+    need("postgres", _POSTGRES is not None, "there is no PostgreSQL server: apt install postgresql")
+    assert _POSTGRES
+    with tempfile.TemporaryDirectory(prefix="astraea-pg-") as folder:
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+        data = Path(folder) / "data"
+        initdb = _as_postgres(_POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "astraea", "--no-sync")
+        subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+        control = _as_postgres(_POSTGRES / "pg_ctl", "-D", data, "-w", "-l", Path(folder) / "log")
+        subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True, cwd=folder)
+        try:
+            yield f"postgresql://astraea@127.0.0.1:{port}"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder)
+
+
+@pytest.fixture
+def database(postgres: str) -> str:
+    """The address of a new, empty database."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type, call-overload, unused-ignore]
+    return f"{postgres}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store's address, of each kind in turn."""
+    if request.param == "sqlite":
+        return str(tmp_path / "store" / "broker.db")
+    address: str = request.getfixturevalue("database")
+    return address
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astraea.broker import Broker, Store, create_app
+from astraea.broker import Ask, Broker, SqliteStore, create_app
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Candidates, Instance, Lease, Location, Problem
 
 MakeInstance = Callable[..., Instance]
@@ -212,7 +212,7 @@ def test_operations_endpoints(api: httpx.Client, service: str, make_instance: Ma
 async def test_a_store_that_cannot_be_written_is_told_to_clients_and_to_health_checks(
     tmp_path: Path, make_instance: MakeInstance
 ) -> None:
-    with closing(Store(tmp_path / "broker.db")) as store:
+    with closing(SqliteStore(tmp_path / "broker.db")) as store:
         app = create_app(Broker(store, lease_s=10))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
             await client.put("/v1/instances/plates-1", json=make_instance().model_dump(mode="json"))
@@ -233,6 +233,6 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
     assert api.get("/docs").status_code == 200
     described = api.get("/openapi.json").json()
     operation = described["paths"]["/v1/services/{name}/candidates"]["get"]
-    assert {p["name"] for p in operation["parameters"]} == {"name", "lat", "lon", "limit"}
+    assert {p["name"] for p in operation["parameters"]} == {"name", *Ask.model_fields}
     assert set(operation["responses"]) == {"200", "default"}
     assert PROBLEM_MEDIA_TYPE in operation["responses"]["default"]["content"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from astraea.broker import Store
+from astraea.broker import SqliteStore
 from astraea.protocol import Instance
 
 MakeInstance = Callable[..., Instance]
@@ -65,8 +65,8 @@ def test_an_instance_that_falls_silent_is_dropped_for_good(
     assert _listed(client) == []
     process.terminate()
     assert process.wait(10) == 0
-    with closing(Store(tmp_path / "mine.db")) as store:
-        assert store.load() == []
+    with closing(SqliteStore(tmp_path / "mine.db")) as store:
+        assert store.load() == {}
 
 
 def test_killed_in_the_middle_of_writes_it_has_kept_all_it_acknowledged(

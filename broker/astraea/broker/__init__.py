@@ -1,27 +1,32 @@
 """The list of live instances, and which of them a device should use.
 
-`Broker` holds the leases (`Registry`), keeps them over a restart (`Store`) and ranks them (`rank`); `create_app` puts
-its HTTP API in front.
+`Broker` holds the leases (`fleet`), keeps all it must remember (`store`) and ranks instances for devices (`selection`);
+`create_app` puts its HTTP API in front.
 """
 
-from .api import ServiceSummary, create_app
+from .api import create_app
 from .core import Broker
-from .errors import BrokerError, ListenError, StoreError, UnknownServiceError
-from .registry import Registry
-from .selection import distance_km, expected_rtt_ms, rank
-from .store import Store
+from .errors import BrokerError, ListenError, MatcherError, StoreError, UnknownServiceError
+from .fleet import Registry
+from .selection import Ask, Matcher, distance_km, expected_rtt_ms, rank
+from .store import PostgresStore, SqliteStore, Store, open_store
 
 __all__ = [
+    "Ask",
     "Broker",
     "BrokerError",
     "ListenError",
+    "Matcher",
+    "MatcherError",
+    "PostgresStore",
     "Registry",
-    "ServiceSummary",
+    "SqliteStore",
     "Store",
     "StoreError",
     "UnknownServiceError",
     "create_app",
     "distance_km",
     "expected_rtt_ms",
+    "open_store",
     "rank",
 ]

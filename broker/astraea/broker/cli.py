@@ -9,13 +9,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 import uvicorn
 
 from .api import create_app
 from .core import Broker
 from .errors import ListenError
-from .store import Store
+from .selection import installed_matchers
+from .store import open_store
 
 app = typer.Typer(add_completion=False)
 
@@ -32,7 +34,12 @@ def broker(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8600,
     store: Annotated[
-        Path | None, typer.Option(help="File that keeps the instances. [default: broker.db in the state folder]")
+        str | None,
+        typer.Option(
+            envvar="ASTRAEA_BROKER_STORE",
+            help="File that keeps what the broker knows, or postgresql://user@host/database to share it with other"
+            " brokers. [default: broker.db in the state folder]",
+        ),
     ] = None,
     lease_s: Annotated[
         float, typer.Option("--lease-s", min=0.1, max=3600, help="Seconds an instance is listed after a heartbeat.")
@@ -51,8 +58,9 @@ def broker(
             f"{host} is open to the network, and the broker does not authenticate its callers",
             hint="keep to 127.0.0.1, or add --insecure on a network where you trust everyone",
         )
-    with _listen(host, port) as listener, closing(Store(store or _state_home() / "broker.db")) as opened:
-        _serve(Broker(opened, lease_s=lease_s), listener, opened.path)
+    with _listen(host, port) as listener, closing(open_store(store or _state_home() / "broker.db")) as opened:
+        served = Broker(opened, lease_s=lease_s, matchers=installed_matchers(), chance=np.random.default_rng())
+        _serve(served, listener)
 
 
 def _state_home() -> Path:
@@ -83,10 +91,10 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _serve(served: Broker, listener: socket.socket, path: Path) -> None:
+def _serve(served: Broker, listener: socket.socket) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is under way and return."""
     config = uvicorn.Config(
-        create_app(served, on_started=lambda: typer.echo(_greeting(served, listener, path))),
+        create_app(served, on_started=lambda: typer.echo(_greeting(served, listener))),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -100,8 +108,8 @@ def _serve(served: Broker, listener: socket.socket, path: Path) -> None:
     server.run(sockets=[listener])
 
 
-def _greeting(served: Broker, listener: socket.socket, path: Path) -> str:
+def _greeting(served: Broker, listener: socket.socket) -> str:
     host, port, *_ = listener.getsockname()
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     known = len(served.instances())
-    return f"The broker listens on {url} (API: {url}/docs), keeps instances in {path} (found {known})"
+    return f"The broker listens on {url} (API: {url}/docs), keeps instances in {served.store.name} (found {known})"

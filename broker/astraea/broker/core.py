@@ -1,4 +1,4 @@
-"""The broker itself: what the API's calls do, with the registry, the store and the clock put together."""
+"""The broker itself: what the API's calls do, with fleet, selection, store and clock put together."""
 
 import asyncio
 import logging
@@ -6,18 +6,32 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from astraea.protocol import Candidates, Instance, Lease, Location
+import numpy as np
+from pydantic import BaseModel
+
+from astraea.protocol import Candidates, Instance, Lease, Load, Location
 
 from .errors import StoreError, UnknownServiceError
+from .events import Events
+from .fleet import Column, Pool, Registry
 from .metrics import Metrics
-from .mirror import Mirror
-from .registry import Registry
-from .selection import rank
-from .store import Store
+from .selection import Ask, Matcher, Report, Reports, Sharing, rank, side
+from .store import Collection, Keeper, Key, Kind, Mirror, Store
 
 _log = logging.getLogger(__name__)
 _SWEEP_S = 1.0
 """How often expired leases are cleared away; reads pass over them before that."""
+_EXCHANGE_S = 0.3
+"""How often brokers that share a store look for each other's changes and pass on heartbeats."""
+_PURGE_S = 60.0
+_SILENT_LEASES = 3
+"""Leases after which an instance that no broker heard of is dropped from a shared store."""
+_DEVICE_REQUESTS_PER_S = 2.0
+"""What a device is taken to send when it has just been told where: its real load shows in the next heartbeats."""
+
+
+class Draining(BaseModel):
+    """A node that gets no devices any more."""
 
 
 class Broker:
@@ -29,15 +43,39 @@ class Broker:
         store: what to start from and to keep up to date; the caller closes it.
         lease_s: how long an instance is listed after its last heartbeat.
         clock: monotonic seconds.
+        matchers: third parties' judges in the selection.
+        chance: for spreading devices; None: everybody gets the same order.
     """
 
-    def __init__(self, store: Store, *, lease_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._registry = Registry(lease_s)
-        for instance in store.load():
-            self._registry.put(instance, clock())
-        self._mirror = Mirror(self._registry, store)
+    def __init__(
+        self,
+        store: Store,
+        *,
+        lease_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        matchers: Mapping[str, Matcher] | None = None,
+        chance: np.random.Generator | None = None,
+    ) -> None:
+        self.store = store
+        self.lease_s = lease_s
+        self.events = Events()
+        self.sharings = Collection(Kind.SERVICE, Sharing)
+        self.draining = Collection(Kind.NODE, Draining)
         self.metrics = Metrics(self.services)
+        self._clock = clock
+        self._matchers = tuple((matchers or {}).values())
+        self._chance = chance
+        self._reports = Reports()
+        self._registry = Registry(lease_s, clock)
+        keepers: dict[Kind, Keeper] = {
+            Kind.INSTANCE: self._registry,
+            Kind.SERVICE: self.sharings,
+            Kind.NODE: self.draining,
+        }
+        self.mirror = Mirror(store, keepers)
+        self.sharings.mirror = self.draining.mirror = self.mirror
+        for key, body in store.load().items():
+            keepers[key.kind].apply(key.id, body)
 
     async def register(self, instance: Instance) -> Lease:
         """Take a registration or heartbeat; returns when all but the load is in the store.
@@ -45,10 +83,23 @@ class Broker:
         Raises:
             StoreError: it is listed, but would not survive a restart.
         """
+        key = Key(Kind.INSTANCE, instance.id)
+        new = self._registry.get(instance.id) is None
         if self._registry.put(instance, self._clock()):
-            self._mirror.mark(instance.id)
-        await self._mirror.settled(instance.id)
-        return Lease(instance_id=instance.id, ttl_s=self._registry.lease_s)
+            self.mirror.mark(key)
+            if new:
+                self.events.tell("instance-registered", instance.id, f"{instance.service} {instance.revision}")
+        elif self.store.shared:
+            self.mirror.mark_lazily(key)
+        await self.mirror.settled(key)
+        return Lease(instance_id=instance.id, ttl_s=self.lease_s)
+
+    async def renew(self, instance_id: str, load: Load) -> Lease | None:
+        """Take a heartbeat that says no more than the load; None if the instance isn't known and must register."""
+        instance = self._registry.get(instance_id)
+        if instance is None:
+            return None
+        return await self.register(instance.model_copy(update={"load": load}))
 
     async def deregister(self, instance_id: str) -> None:
         """Forget an instance, known or not; returns when it is out of the store.
@@ -56,9 +107,11 @@ class Broker:
         Raises:
             StoreError: it is no longer listed, but a restart would bring it back for one lease.
         """
+        key = Key(Kind.INSTANCE, instance_id)
         if self._registry.remove(instance_id):
-            self._mirror.mark(instance_id)
-        await self._mirror.settled(instance_id)
+            self.mirror.mark(key)
+            self.events.tell("instance-gone", instance_id)
+        await self.mirror.settled(key)
 
     def instances(self, service: str | None = None) -> list[Instance]:
         """Who is alive, of one service or of all, by id."""
@@ -68,34 +121,98 @@ class Broker:
         """How many live instances each service has."""
         return self._registry.services(self._clock())
 
-    def candidates(self, service: str, place: Location | None, limit: int) -> Candidates:
-        """The best instances of a service for a device at `place`, good for one lease.
+    def candidates(self, service: str, ask: Ask) -> Candidates:
+        """The best instances of a service for a device, good for one lease.
+
+        None of them may be left by the device's limits. The first is taken for the one that the device will use.
 
         Raises:
             UnknownServiceError: no live instance offers it.
         """
-        live = self._registry.live(self._clock(), service)
-        if not live:
+        now = self._clock()
+        pool = self._registry.pool(service)
+        if pool is None or not (pool.column(Column.EXPIRES_AT) > now).any():
             raise UnknownServiceError(f"no live instance offers the service {service!r}")
-        ranked = rank(live, place, limit)
-        return Candidates(service=service, candidates=tuple(ranked), ttl_s=self._registry.lease_s)
+        sharing = self.sharings.items.get(service) or _ALIKE
+        ranked = rank(
+            pool,
+            ask,
+            now=now,
+            measured=self._reports.weighed(ask.place, now) if ask.place else None,
+            matchers=self._matchers,
+            avoid=frozenset(self.draining.items),
+            objective=sharing.objective,
+            revision=self._revision(service, sharing, pool, ask, now),
+            chance=self._chance,
+        )
+        if ranked and ranked[0].instance.id != ask.current:
+            _offer(pool, ranked[0].instance)
+        return Candidates.model_construct(service=service, candidates=tuple(ranked), ttl_s=self.lease_s)
+
+    def report(self, place: Location, reports: list[Report]) -> int:
+        """Take in what a device measured; returns how many were about instances that are known."""
+        known = [(self._registry.get(report.instance), report) for report in reports]
+        for instance, report in known:
+            if instance is not None:
+                self._reports.add(place, instance.node, report, self._clock())
+        return sum(instance is not None for instance, _ in known)
 
     @property
     def failure(self) -> StoreError | None:
-        """Why the store can't be written at the moment; None while all is well."""
-        return self._mirror.failure
+        """Why the store can't be used at the moment; None while all is well."""
+        return self.mirror.failure
 
     async def sweep(self) -> None:
         """Clear away expired leases, and write what could not be written before."""
         for instance in self._registry.expire(self._clock()):
             _log.warning("lease expired: instance %s of service %s", instance.id, instance.service)
             self.metrics.expired.inc()
-            self._mirror.mark(instance.id)
+            self.events.tell("instance-expired", instance.id, f"{instance.service} {instance.revision}")
+            if not self.store.shared:  # there, another broker may hear of it; see Store.purge
+                self.mirror.mark(Key(Kind.INSTANCE, instance.id))
         with suppress(StoreError):  # the mirror has logged it, keeps what it could not write, and shows it as `failure`
-            await self._mirror.flush()
+            await self.mirror.flush()
 
-    async def keep_sweeping(self) -> None:
-        """Sweep until cancelled."""
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            await self.sweep()
+    async def exchange(self) -> None:
+        """Pass on heartbeats to the brokers that share the store, and take over their changes."""
+        with suppress(StoreError):
+            await self.mirror.flush()
+            await self.mirror.refresh()
+
+    async def keep_going(self) -> None:
+        """Do what has to be done every now and then, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_every(_SWEEP_S, self.sweep))
+            if self.store.shared:
+                tasks.create_task(_every(_EXCHANGE_S, self.exchange))
+                tasks.create_task(_every(_PURGE_S, self._purge))
+
+    async def _purge(self) -> None:
+        with suppress(StoreError):
+            await self.mirror.on_disk(lambda: self.store.purge(_SILENT_LEASES * self.lease_s))
+
+    def _revision(self, service: str, sharing: Sharing, pool: Pool, ask: Ask, now: float) -> str | None:
+        """The revision that a device is to get: its side of the weights, among those that have instances to offer."""
+        if not sharing.weights:
+            return None
+        live = pool.column(Column.EXPIRES_AT) > now
+        offered = {i.revision for i, alive in zip(pool.instances, live.tolist(), strict=True) if alive}
+        chosen = side(service, sharing.weights, ask.device)
+        if chosen in offered:
+            return chosen
+        rest = {name: weight for name, weight in sharing.weights.items() if weight > 0 and name in offered}
+        return side(service, rest, ask.device) if rest else None
+
+
+_ALIKE = Sharing()
+
+
+def _offer(pool: Pool, instance: Instance) -> None:
+    service_ms = instance.load.service_ms
+    pool.offer(instance.id, _DEVICE_REQUESTS_PER_S * (0.05 if service_ms is None else service_ms / 1e3))
+
+
+async def _every(seconds: float, work: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await work()  # type: ignore[misc] # each of ours is a coroutine function

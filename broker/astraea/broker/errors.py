@@ -3,7 +3,8 @@
 AstraeaError
 └── BrokerError
     ├── ListenError           the address to listen on can't be had, or must not be without `--insecure`
-    ├── StoreError            the store's file can't be opened, read or written
+    ├── MatcherError          an installed matcher can't be used
+    ├── StoreError            the store can't be opened, read or written
     └── UnknownServiceError   nothing alive offers the service that was asked for
 """
 
@@ -18,8 +19,12 @@ class ListenError(BrokerError):
     """The address to listen on is taken, not ours, not known, or open to the network without `--insecure`."""
 
 
+class MatcherError(BrokerError):
+    """A package that brings a matcher of its own for the selection can't be imported or called."""
+
+
 class StoreError(BrokerError):
-    """The store's file is unreadable, corrupt, someone else's, locked by another broker, or its disk is full."""
+    """The store is unreadable, corrupt, someone else's, locked by another broker, away, or its disk is full."""
 
 
 class UnknownServiceError(BrokerError):

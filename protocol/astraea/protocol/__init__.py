@@ -3,7 +3,7 @@
 from .detection import Box, Corners, Detection, Detections, Point
 from .errors import AstraeaError, ServiceSpecError, StreamError, TimingError
 from .frame_mark import FRAME_MARK, find_frame_mark, mark_frame
-from .instance import Candidate, Candidates, Instance, Lease, Load, Location, RemoteTier
+from .instance import Candidate, Candidates, Instance, Lease, Load, Location, Price, Reasons, RemoteTier
 from .problem import PROBLEM_MEDIA_TYPE, Problem
 from .result import Result, SentImage, Tier
 from .service import SPEC_FILE, Resources, ServiceSpec, load_service_spec
@@ -25,7 +25,9 @@ __all__ = [
     "Load",
     "Location",
     "Point",
+    "Price",
     "Problem",
+    "Reasons",
     "RemoteTier",
     "Resources",
     "Result",

@@ -37,6 +37,17 @@ class Load(BaseModel):
     """Recent median time from a request's last byte to its answer; None before the first one."""
 
 
+class Price(BaseModel):
+    """What an instance costs its operator, in one currency for the whole fleet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    per_hour: float = Field(default=0.0, ge=0, le=1e6, allow_inf_nan=False)
+    """Of the instance's share of its node, busy or not."""
+    per_gb: float = Field(default=0.0, ge=0, le=1e6, allow_inf_nan=False)
+    """Of traffic from devices to it."""
+
+
 class Instance(BaseModel):
     """A running copy of a service: what it registers with and repeats as its heartbeat."""
 
@@ -53,6 +64,9 @@ class Instance(BaseModel):
     region: Label | None = None
     location: Location | None = None
     tier: RemoteTier = "edge"
+    gpu: bool = False
+    """Whether it computes on a GPU."""
+    price: Price = Price()
     load: Load = Load()
 
 
@@ -65,6 +79,29 @@ class Lease(BaseModel):
     ttl_s: float = Field(gt=0)
 
 
+class Reasons(BaseModel):
+    """What a candidate's score is made of, for those who ask for it with `explain`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rtt_ms: float
+    """The expected round trip."""
+    rtt_from: Literal["distance", "reports", "unknown place"]
+    """Where that comes from: a model of the distance, what devices nearby measured, or nothing but a default."""
+    service_ms: float
+    """The instance's own time for a request."""
+    wait_ms: float
+    """Expected in its queue, from its load."""
+    use: float
+    """Its load and what it was lately offered for, over its capacity."""
+    cost_per_million: float
+    """Of a million requests, in the fleet's currency."""
+    cost_ms: float
+    """That cost as the objective weighs it against time."""
+    matchers_ms: float = 0.0
+    """What installed matchers added."""
+
+
 class Candidate(BaseModel):
     """An instance that the broker offers to a device."""
 
@@ -74,7 +111,9 @@ class Candidate(BaseModel):
     distance_km: float | None = Field(default=None, ge=0)
     """From the device, along a great circle; None when either place is unknown."""
     score_ms: float = Field(ge=0)
-    """The expected response time that it was ranked by, before the device has measured anything."""
+    """The expected response time that it was ranked by, before the device has measured anything; cost and matchers
+    count in as milliseconds."""
+    reasons: Reasons | None = None
 
 
 class Candidates(BaseModel):
@@ -86,3 +125,6 @@ class Candidates(BaseModel):
     candidates: tuple[Candidate, ...]
     ttl_s: float = Field(gt=0)
     """Ask again after this long; use it for longer when the broker does not answer."""
+    token: str | None = None
+    """Lets this device use the service until it expires; None where the broker asks for no authentication."""
+    token_ttl_s: float | None = Field(default=None, gt=0)

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Problem
 
-from .errors import StoreError, UnknownServiceError
+from ..errors import StoreError, UnknownServiceError
 
 MAX_BODY_BYTES = 64 * 1024
 """An instance's document has some 300 bytes, and at most a few thousand."""

@@ -1,4 +1,4 @@
-"""What outlives the broker's process: the registered instances, in one SQLite file.
+"""The store of one broker: an SQLite file.
 
 The write-ahead log is synced at every commit (`synchronous = FULL`): a change that was acknowledged survives a power
 cut, not only `kill -9`. It is affordable because heartbeats are not written and because those changes that arrive
@@ -7,31 +7,22 @@ know nothing of this one's leases, off the file; the system releases it however 
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import URL, Column, MetaData, String, Table, Text, bindparam, create_engine
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 
-from astraea.protocol import Instance
-
-from .errors import StoreError
+from ..errors import StoreError
+from .base import RECORDS, Store
 
 APPLICATION_ID = 0x41535452
 """`ASTR` in the file's header, which tells our file from any other program's: https://sqlite.org/fileformat.html."""
-SCHEMA_VERSION = 1
 _HEADER = b"SQLite format 3\0"
 _LOCK_TIMEOUT_S = 1.0  # a broker that is being replaced needs a moment to let go
-
-_metadata = MetaData()
-_instances = Table(
-    "instances",
-    _metadata,
-    Column("id", String(64), primary_key=True),
-    Column("document", Text, nullable=False),
-)
 
 _LOSING_IT = "or move it away: running instances register again with their next heartbeat"
 _REASONS = {
@@ -44,45 +35,29 @@ _REASONS = {
 }
 
 
-class Store:
-    """The instances as they are on disk. Safe to call from any thread; one call at a time gets through.
-
-    Raises:
-        StoreError: from every method, when the file is not there to be used; the message says why.
-    """
+class SqliteStore(Store):
+    """Records in a file, which is this broker's alone while it is open."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
         self._engine = create_engine(
             URL.create("sqlite", database=str(path)),
             creator=self._connect,
             pool_size=1,  # the exclusive lock admits one connection, which is kept
             max_overflow=0,
         )
+        # sqlite3 itself would commit before each change of the schema; with this a migration is one transaction.
+        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._check_header()
-            _metadata.create_all(self._engine)
+        self._migrate()
 
-    def load(self) -> list[Instance]:
-        """All instances, as they were last written."""
-        with self._explained(), self._engine.connect() as connection:
-            rows = connection.execute(_instances.select().order_by(_instances.c.id)).all()
-        return [self._parse(row.id, row.document) for row in rows]
-
-    def write(self, changes: Mapping[str, Instance | None]) -> None:
-        """Write instances by id, and delete those that are None, all of it or nothing."""
-        ids = [{"old_id": instance_id} for instance_id in changes]
-        rows = [{"id": i.id, "document": i.model_dump_json()} for i in changes.values() if i is not None]
-        with self._explained(), self._engine.begin() as connection:
-            if ids:
-                connection.execute(_instances.delete().where(_instances.c.id == bindparam("old_id")), ids)
-            if rows:
-                connection.execute(_instances.insert(), rows)
-
-    def close(self) -> None:
-        """Fold the log into the file and release it."""
-        self._engine.dispose()
+    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        statement = insert(RECORDS)
+        changed = statement.on_conflict_do_update(index_elements=["kind", "id"], set_={"body": statement.excluded.body})
+        connection.execute(changed, rows)
 
     def _check_header(self) -> None:
         """SQLite itself would take a file of a few bytes for an empty one, and write over it."""
@@ -93,7 +68,7 @@ class Store:
                 raise _store_error(self.path, "SQLITE_NOTADB")
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False, isolation_level=None)
         try:
             self._prepare(connection)
         except BaseException:
@@ -104,33 +79,17 @@ class Store:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Make sure that the file is ours before anything is written to it."""
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        application_id, version, tables = (
+        application_id, tables = (
             connection.execute(query).fetchone()[0]
-            for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+            for query in ("PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
         )
         if application_id != APPLICATION_ID and (application_id or tables):
             raise StoreError(f"{self.path} is another program's file", hint="choose another file with --store")
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer broker (schema {version}, this one knows {SCHEMA_VERSION})",
-                hint="update this one, or choose another file with --store",
-            )
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise _store_error(self.path, "SQLITE_CORRUPT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    def _parse(self, instance_id: str, document: str) -> Instance:
-        try:
-            return Instance.model_validate_json(document)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise StoreError(
-                f"{self.path}: the instance {instance_id!r} is not what a broker writes: {first['msg']}",
-                hint=f"delete that row, {_LOSING_IT}",
-            ) from None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -1,0 +1,116 @@
+"""What edge servers and devices call: instances, candidates, reports."""
+
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Body, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from astraea.protocol import Candidates, Instance, Lease, Load, Location
+from astraea.protocol.instance import Label
+from astraea.protocol.service import ServiceName
+
+from ..selection import Ask, Report
+from .common import TheBroker, broker_of, checked_label, checked_service
+from .routes import DirectRoute, described, json_response, parse_body, parse_query
+
+direct = APIRouter(prefix="/v1", route_class=DirectRoute)
+"""What is called all the time."""
+router = APIRouter(prefix="/v1")
+
+
+class ServiceSummary(BaseModel):
+    """A service that has live instances."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: ServiceName
+    instances: int
+    """How many hold a lease."""
+
+
+class Reported(BaseModel):
+    """What a device measured, from about where."""
+
+    model_config = ConfigDict(frozen=True)
+
+    location: Location
+    """Rounded to half a degree as soon as it is read; nothing else of the device is kept."""
+    reports: Annotated[list[Report], Field(max_length=20)]
+
+
+_REGISTRATION = described({"instance_id": Label}, body=Instance)
+_RENEWAL = described({"instance_id": Label}, body=Load)
+_QUESTION = described({"name": ServiceName}, query=Ask)
+
+
+@direct.put("/instances/{instance_id}", response_model=Lease, openapi_extra=_REGISTRATION)
+async def register(request: Request) -> Response:
+    """Register an instance or renew its lease: the same call, to be repeated at a third of `ttl_s`."""
+    instance_id = checked_label(request)
+    instance = await parse_body(Instance, request)
+    if instance.id != instance_id:
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"body.id: expected {instance_id!r} as in the path, found {instance.id!r}"
+        )
+    return json_response(await broker_of(request).register(instance))
+
+
+@direct.put("/instances/{instance_id}/load", response_model=Lease, openapi_extra=_RENEWAL)
+async def renew(request: Request) -> Response:
+    """Renew a lease by saying no more than the load; 404 when the instance has to register (again)."""
+    instance_id = checked_label(request)
+    lease = await broker_of(request).renew(instance_id, await parse_body(Load, request))
+    if lease is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"no instance {instance_id!r} holds a lease: register it")
+    return json_response(lease)
+
+
+@direct.get("/services/{name}/candidates", response_model=Candidates, openapi_extra=_QUESTION)
+async def candidates(request: Request) -> Response:
+    """The instances that suit a device best, the best first; those that its limits rule out are not among them."""
+    ask = parse_query(Ask, request)
+    if (ask.lat is None) != (ask.lon is None):
+        missing = "lat" if ask.lat is None else "lon"
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"query.{missing}: missing; give both lat and lon, or none"
+        )
+    found = broker_of(request).candidates(checked_service(request), ask)
+    tag = _tag(found)
+    headers = {"etag": tag, "cache-control": f"private, max-age={found.ttl_s:.0f}"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
+    response = json_response(found)
+    response.headers.update(headers)
+    return response
+
+
+@router.delete("/instances/{instance_id}", status_code=HTTPStatus.NO_CONTENT)
+async def deregister(instance_id: Label, broker: TheBroker) -> None:
+    """Sign an instance off; harmless for one that is not there."""
+    await broker.deregister(instance_id)
+
+
+@router.get("/instances")
+async def instances(broker: TheBroker, service: ServiceName | None = None) -> list[Instance]:
+    """The live instances of one service, or of all, by id."""
+    return broker.instances(service)
+
+
+@router.get("/services")
+async def services(broker: TheBroker) -> list[ServiceSummary]:
+    """The services that have live instances, by name."""
+    return [ServiceSummary(name=name, instances=count) for name, count in sorted(broker.services().items())]
+
+
+@router.post("/reports", status_code=HTTPStatus.ACCEPTED)
+async def report(reported: Annotated[Reported, Body()], broker: TheBroker) -> dict[str, int]:
+    """Tell what a device measured on its way to instances; `known` of them are listed here."""
+    return {"known": broker.report(reported.location, reported.reports)}
+
+
+def _tag(found: Candidates) -> str:
+    """Changes when the device has anything new to do: other instances, another order, another token."""
+    parts = [f"{c.instance.id} {c.instance.revision} {c.instance.url}" for c in found.candidates]
+    return f'W/"{blake2b(repr((parts, found.token)).encode(), digest_size=9).hexdigest()}"'

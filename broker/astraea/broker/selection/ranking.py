@@ -1,0 +1,214 @@
+"""Puts the instances of a service in order for one device.
+
+score = round trip + service + wait + (cost x what the objective says a unit of it is worth) + what matchers add
+
+- The round trip is what devices of that area measured, and what the distance lets expect as far as they did not.
+- The service time is the instance's own recent median; one that has answered nothing yet is taken for a typical one.
+- The wait follows from the load that heartbeats report *and* from the devices that have been told to go there since, so
+  that thousands that ask between two heartbeats don't all get the same answer.
+- Beyond that, the more the best is in use the more chance there is in the order: brokers that don't know of each
+  other's answers yet still spread devices over those that are about as good.
+- A device that says which instance it uses keeps it at the top until another is better by a margin.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astraea.protocol import Candidate, Instance, Reasons
+
+from ..fleet import Column, Pool
+from .ask import MS_PER_COST, Ask, Objective
+from .geography import NEUTRAL_KM, distances_km, expected_rtt_ms
+from .matchers import Matcher
+from .reports import PRIOR_REPORTS
+from .waiting import expected_wait_ms
+
+Floats = NDArray[np.float64]
+
+UNMEASURED_SERVICE_MS = 50.0
+"""Assumed when no instance has answered anything yet; one without a time of its own gets the median of the others."""
+SPREAD_MS = 2.0
+"""How far apart two scores may be and still change places by chance often, when the best instance is full."""
+HOLD_MS, HOLD_SHARE = 5.0, 0.1
+"""By how much another must be better than the one in use: moving costs a device a new connection and a cold link."""
+
+
+class _Terms(NamedTuple):
+    """What scores are made of, by row of the pool."""
+
+    km: Floats
+    rtt_ms: Floats
+    measured: Floats
+    """Weight of reports in the round trip; 0 for none."""
+    service_ms: Floats
+    use: Floats
+    wait_ms: Floats
+    cost: Floats
+    cost_ms: Floats
+    matchers_ms: Floats
+
+    def scores(self) -> Floats:
+        return np.asarray(self.rtt_ms + self.service_ms + self.wait_ms + self.cost_ms + self.matchers_ms)
+
+
+def rank(
+    pool: Pool,
+    ask: Ask,
+    *,
+    now: float,
+    measured: Mapping[str, tuple[float, float]] | None = None,
+    matchers: Sequence[Matcher] = (),
+    avoid: frozenset[str] = frozenset(),
+    objective: Objective = Objective.LATENCY,
+    revision: str | None = None,
+    chance: np.random.Generator | None = None,
+) -> list[Candidate]:
+    """The best instances for a device, the best first; none if none meets its limits.
+
+    Without `chance` the order is total: equal scores are settled by distance, then by load, then by id.
+
+    Args:
+        pool: the service's instances.
+        ask: what the device wants.
+        now: seconds of the clock that leases are counted by.
+        measured: for nodes that devices around there have measured, round trip in ms and weight in reports.
+        matchers: third parties' judges.
+        avoid: nodes that are being drained.
+        objective: for a device that names none.
+        revision: the only one that the device may get; None for any.
+        chance: for spreading devices.
+    """
+    admitted = _admitted(pool, ask, now, avoid, revision)
+    if not admitted.any():
+        return []
+    terms = _terms(pool, ask, measured or {}, MS_PER_COST[ask.objective or objective])
+    if ask.max_km is not None:
+        admitted &= terms.km <= ask.max_km
+    for matcher in matchers:
+        _judge(matcher, pool, ask, admitted, terms.matchers_ms)
+    rows = np.flatnonzero(admitted)
+    if not rows.size:
+        return []
+    scores = terms.scores()
+    best = _order(pool, rows, _spread(scores[rows], terms.use[rows], chance), terms, ask.limit)
+    best = _held(best, pool.rows.get(ask.current or ""), admitted, scores, ask.limit)
+    return [_candidate(pool.instances[row], row, float(scores[row]), terms, ask) for row in best]
+
+
+def _admitted(pool: Pool, ask: Ask, now: float, avoid: frozenset[str], revision: str | None) -> NDArray[np.bool_]:
+    admitted = pool.column(Column.EXPIRES_AT) > now
+    if avoid or revision or ask.region or ask.tier or ask.gpu:
+        fits = (_fits(instance, ask, avoid, revision) for instance in pool.instances)
+        admitted &= np.fromiter(fits, np.bool_, len(pool))
+    return admitted
+
+
+def _fits(instance: Instance, ask: Ask, avoid: frozenset[str], revision: str | None) -> bool:
+    return (
+        instance.node not in avoid
+        and revision in (None, instance.revision)
+        and ask.region in (None, instance.region)
+        and ask.tier in (None, instance.tier)
+        and instance.gpu >= ask.gpu
+    )
+
+
+def _terms(pool: Pool, ask: Ask, measured: Mapping[str, tuple[float, float]], ms_per_cost: float) -> _Terms:
+    here = ask.place
+    km = np.full(len(pool), np.nan) if here is None else distances_km(pool.places, here)
+    rtt_ms = _model_rtt_ms(km)
+    weight = np.zeros(len(pool))
+    if measured:
+        _blend(pool, measured, rtt_ms, weight)
+    service_ms = _known_service_ms(pool.column(Column.SERVICE_MS))
+    capacity = pool.column(Column.CAPACITY)
+    in_flight = pool.column(Column.IN_FLIGHT) + pool.column(Column.OFFERED) + pool.column(Column.OFFERED_BEFORE)
+    use = in_flight / capacity
+    cost = pool.column(Column.PRICE_PER_HOUR) * service_ms / (3.6 * capacity)  # a million of them, an hour's 3.6e6 ms
+    cost = cost + pool.column(Column.PRICE_PER_GB) * (ask.request_bytes / 1e3)
+    wait_ms = expected_wait_ms(use, capacity, service_ms)
+    return _Terms(km, rtt_ms, weight, service_ms, use, wait_ms, cost, cost * ms_per_cost, np.zeros(len(pool)))
+
+
+def _model_rtt_ms(km: Floats) -> Floats:
+    base, per_km = expected_rtt_ms(0.0), expected_rtt_ms(1.0) - expected_rtt_ms(0.0)
+    return np.asarray(base + per_km * np.where(np.isnan(km), NEUTRAL_KM, km))
+
+
+def _blend(pool: Pool, measured: Mapping[str, tuple[float, float]], rtt_ms: Floats, weight: Floats) -> None:
+    for row, instance in enumerate(pool.instances):
+        if (known := measured.get(instance.node)) is not None:
+            weight[row] = known[1]
+            rtt_ms[row] += (known[0] - rtt_ms[row]) * known[1] / (known[1] + PRIOR_REPORTS)
+
+
+def _known_service_ms(service_ms: Floats) -> Floats:
+    unknown = np.isnan(service_ms)
+    if not unknown.any():
+        return service_ms
+    typical_ms = UNMEASURED_SERVICE_MS if unknown.all() else float(np.median(service_ms[~unknown]))
+    return np.where(unknown, typical_ms, service_ms)
+
+
+def _judge(matcher: Matcher, pool: Pool, ask: Ask, admitted: NDArray[np.bool_], added_ms: Floats) -> None:
+    for row in np.flatnonzero(admitted).tolist():
+        opinion = matcher(ask, pool.instances[row])
+        if opinion is None:
+            admitted[row] = False
+        else:
+            added_ms[row] += opinion
+
+
+def _spread(scores: Floats, use: Floats, chance: np.random.Generator | None) -> Floats:
+    """Scores less Gumbel noise: their order is one of drawing without replacement, by exp(-score / spread)."""
+    if chance is None:
+        return scores
+    spread_ms = SPREAD_MS * min(float(use[scores.argmin()]), 1.0)
+    return np.asarray(scores - spread_ms * chance.gumbel(size=scores.size))
+
+
+def _order(pool: Pool, rows: NDArray[np.int_], keys: Floats, terms: _Terms, limit: int) -> list[int]:
+    if keys.size > limit:
+        near = keys <= np.partition(keys, limit - 1)[limit - 1]
+        rows, keys = rows[near], keys[near]
+    km = np.nan_to_num(terms.km, nan=NEUTRAL_KM)
+    order = [
+        (key, km[row], terms.use[row], pool.instances[row].id, row)
+        for key, row in zip(keys.tolist(), rows.tolist(), strict=True)
+    ]
+    return [row for *_, row in sorted(order)[:limit]]
+
+
+def _held(best: list[int], current: int | None, admitted: NDArray[np.bool_], scores: Floats, limit: int) -> list[int]:
+    """The order with the instance in use first, unless another is better by the margin."""
+    if current is None or not admitted[current] or best[0] == current:
+        return best
+    if scores[current] > scores[admitted].min() * (1 + HOLD_SHARE) + HOLD_MS:
+        return best
+    return [current, *(row for row in best if row != current)][:limit]
+
+
+def _candidate(instance: Instance, row: int, score_ms: float, terms: _Terms, ask: Ask) -> Candidate:
+    km = float(terms.km[row])
+    known = not isnan(km)
+    return Candidate.model_construct(
+        instance=instance,
+        distance_km=round(km, 3) if known else None,  # to the metre and the microsecond: the rest is noise
+        score_ms=round(score_ms, 3),
+        reasons=_reasons(row, terms, known) if ask.explain else None,
+    )
+
+
+def _reasons(row: int, terms: _Terms, known: bool) -> Reasons:
+    figures = {name: round(float(getattr(terms, name)[row]), 3) for name in ("rtt_ms", "service_ms", "wait_ms", "use")}
+    return Reasons(
+        rtt_from="reports" if terms.measured[row] >= PRIOR_REPORTS else "distance" if known else "unknown place",
+        cost_per_million=round(float(terms.cost[row]), 3),
+        cost_ms=round(float(terms.cost_ms[row]), 3),
+        matchers_ms=round(float(terms.matchers_ms[row]), 3),
+        **figures,
+    )

@@ -1,0 +1,49 @@
+"""How a service's devices are shared out among its revisions: canaries, sticky for each device."""
+
+import random
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from astraea.protocol.instance import Label
+
+from .ask import Objective
+
+
+class Sharing(BaseModel):
+    """What an operator has set for a service."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: dict[Label, float] = Field(default_factory=dict, max_length=16)
+    """Shares of devices by revision, in any unit; none at all: every revision alike, by its instances' merit alone.
+
+    The order matters: a device keeps its side while the weights of those that come first only grow. So put canaries
+    first. A revision of weight 0, or one that is not named, gets no device while another has instances."""
+    objective: Objective = Objective.LATENCY
+    """For devices that don't say what theirs is."""
+
+    @field_validator("weights")
+    @classmethod
+    def _sum_above_zero(cls, weights: dict[str, float]) -> dict[str, float]:
+        if weights and not (all(0 <= weight <= 1e6 for weight in weights.values()) and sum(weights.values()) > 0):
+            raise ValueError("weights must be from 0 to 1000000, and one of them above 0")
+        return weights
+
+
+def side(service: str, weights: Mapping[str, float], device: str | None) -> str:
+    """The revision that a device belongs to; one drawn by chance for a device without a name."""
+    point = random.random() if device is None else _point(service, device)  # noqa: S311 - shares out, hides nothing
+    threshold = point * sum(weights.values())
+    for revision, weight in weights.items():
+        threshold -= weight
+        if threshold < 0:
+            return revision
+    return next(revision for revision in reversed(list(weights)) if weights[revision] > 0)
+
+
+def _point(service: str, device: str) -> float:
+    """Where in [0, 1) a device falls: even over devices, unrelated between services, the same at every broker."""
+    digest = blake2b(f"{service}/{device}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2.0**64
