@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -243,9 +244,14 @@ def test_a_developer_sees_each_change_and_each_mistake(start_server: StartServer
 def test_a_developer_may_begin_with_a_mistake(start_server: StartServer, folder: Path) -> None:
     (folder / "helper.py").write_text("WORD = \n")
     server = start_server(folder, "--reload")
-    wait_until(lambda: "waiting for a change" in server.log)
+    wait_until(lambda: "will answer, when it can" in server.log)
+    (folder / "helper.py").write_text("WORD == \n")
+    wait_until(lambda: "and revision none answers" in server.log)
     (folder / "helper.py").write_text("WORD = 'mended'\n")
-    with server.client() as client:
+    address = re.search(r"at (http://.*?)/predict", server.log)
+    assert address
+    with httpx.Client(base_url=address[1]) as client:
+        wait_until(lambda: client.get("/readyz").status_code == 200)
         assert client.post("/predict", content=b"x").json() == {"output": "mended"}
 
 

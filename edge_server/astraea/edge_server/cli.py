@@ -50,7 +50,7 @@ def serve(
         typer.Option(min=0, max=10_000, help="Requests that may wait; more are refused."),
     ] = _QUEUE,
     batch: Annotated[
-        int, typer.Option(min=1, max=1024, help="Inputs that predict_batch may get at once; 1 for one by one.")
+        int, typer.Option(min=1, max=1024, help="Inputs that may be computed in one call; 1 for one by one.")
     ] = Limits.batch,
     broker: Annotated[
         str | None, typer.Option(envvar="ASTRAEA_BROKER", help="URL of the broker to register with; none without it.")
@@ -98,8 +98,10 @@ def serve(
 ) -> None:
     """Answer requests to one service: POST /predict runs its handler on the body.
 
-    /readyz says when it is ready, /metrics how it fares. SIGTERM or Ctrl-C lets it finish what it has begun; SIGHUP
-    lets what is in the folder now take the place of what it serves, without losing a request.
+    /readyz says when it is ready, /metrics how it fares.
+
+    SIGTERM or Ctrl-C lets it finish what it has begun. SIGHUP lets what is in the folder now take the place of what it
+    serves, and loses no request.
     """
     configure_logging(log_format, log_level)
     spec = load_service_spec(folder)

@@ -7,9 +7,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -124,9 +123,9 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
         background.append(asyncio.create_task(set_on_change(serving.folder, upgrade)))
     try:
         # It answers /livez and /readyz meanwhile.
-        greet = partial(_greet, api)
-        if await _opened(upgrader, stop, greet, may_fail=serving.reload):
-            background.append(asyncio.create_task(upgrader.on_request(upgrade, greet)))
+        if await _opened(upgrader, stop, may_fail=serving.reload):
+            _greet(api)
+            background.append(asyncio.create_task(upgrader.on_request(upgrade)))
             await _stay(serving, api, stop)
     finally:
         await streaming.close()
@@ -187,7 +186,7 @@ def _on_signals(server: uvicorn.Server) -> tuple[asyncio.Event, asyncio.Event]:
     return stop, upgrade
 
 
-async def _opened(upgrader: Upgrader, stop: asyncio.Event, greet: Callable[[], None], *, may_fail: bool) -> bool:
+async def _opened(upgrader: Upgrader, stop: asyncio.Event, *, may_fail: bool) -> bool:
     """Load the service for the first time; False if it is time to stop before that is done.
 
     Raises:
@@ -201,7 +200,6 @@ async def _opened(upgrader: Upgrader, stop: asyncio.Event, greet: Callable[[], N
         return False
     try:
         opening.result()
-        greet()
     except AstraeaError as error:
         if not may_fail:
             raise
@@ -221,4 +219,5 @@ async def _stay(serving: Serving, api: Api, stop: asyncio.Event) -> None:
 def _greet(api: Api) -> None:
     instance = api.instance()
     url = str(instance.url).rstrip("/")
-    _logger.info("%s (revision %s) answers at %s/predict", instance.service, instance.revision, url)
+    what = "answers" if api.service else "will answer, when it can,"
+    _logger.info("%s (revision %s) %s at %s/predict", instance.service, instance.revision, what, url)

@@ -7,7 +7,6 @@ requests are refused with 503 in between, and devices answer their frames themse
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -50,6 +49,8 @@ class Upgrader:
         self._swap = swap
         self._serving = _Build(folder.resolve(), spec, api.instance().revision)
         self._loads = 0
+        self._first = True
+        """Nothing was tried yet."""
         self._took_s = 1.0
         """The last load; what a client is told to wait in a gap."""
         self._loader = WorkerPool(1, 0)
@@ -79,31 +80,39 @@ class Upgrader:
             try:
                 build = await self._loader.run(lambda: self._look(revision))
                 await (self._after(build) if self._swap and self._api.service else self._beside(build))
-            except AstraeaError:
-                self._api.metrics.upgraded(done=False)
+            except AstraeaError as error:
+                self._tell_failure(error)
                 raise
+            finally:
+                self._first = False
             if self._loads:
                 self._api.metrics.upgraded(done=True)
+                _logger.info("revision %s answers now", build.revision)
             self._loads += 1
             return build.revision
 
-    async def on_request(self, asked: asyncio.Event, done: Callable[[], None]) -> None:
-        """Load whenever the event is set, for ever; `done` is called after each success. A failure is logged."""
+    async def on_request(self, asked: asyncio.Event) -> None:
+        """Load whenever the event is set, for ever."""
         while True:
             await asked.wait()
             asked.clear()
             try:
                 await self.load()
-                done()
-            except AstraeaError as error:
-                state = "as before" if self._api.service else "503 until another one succeeds"
-                _logger.error("the upgrade failed; it answers %s: %s", state, error)  # noqa: TRY400 - one line says it
+            except AstraeaError:
+                pass  # it is logged
             except Exception:
                 _logger.exception("the upgrade failed")
 
     def close(self) -> None:
         """Let the thread end after what it is doing."""
         self._loader.close()
+
+    def _tell_failure(self, error: AstraeaError) -> None:
+        if self._first:  # whoever wants it is told by the exception
+            return
+        revision = self._serving.revision if self._api.service else "none"
+        _logger.error("the upgrade failed, and revision %s answers: %s", revision, error)
+        self._api.metrics.upgraded(done=False)
 
     def _look(self, revision: str | None) -> _Build:
         folder = self._folder.resolve()

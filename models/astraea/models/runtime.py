@@ -48,8 +48,11 @@ def open_session(model: Path, *, threads: int | None = None) -> ort.InferenceSes
     # Threads that spin while they wait for work, as is the default, burn the CPU that decodes the next frame: on two
     # cores the plate models take 78 ms of CPU a frame with it and 31 ms without, in the same time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    available = ort.get_available_providers()
+    if _PROVIDERS[1] in available and find_spec("nvidia") is not None:
+        ort.preload_dlls()  # CUDA and cuDNN from pip lie where the loader doesn't look
     try:
-        session = ort.InferenceSession(model, options, choose_providers(ort.get_available_providers()))
+        session = ort.InferenceSession(model, options, choose_providers(available))
     except _LOAD_ERRORS as error:
         reason = str(error).partition("\n")[0]
         raise ModelFileError(f"{model} does not load as an ONNX model: {reason}") from error
