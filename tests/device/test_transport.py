@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from astraea.device import BrokerClient, BrokerError, CorruptError, HttpTransport, RefusedError, UnreachableError
-from astraea.protocol import PROBLEM_MEDIA_TYPE, Candidate, Candidates, Instance, Location, Problem, ServerTiming
+from astraea.device import CorruptError, HttpTransport, RefusedError, UnreachableError
+from astraea.protocol import PROBLEM_MEDIA_TYPE, Problem, ServerTiming
 
 from .conftest import HttpReply, Peer
 
@@ -66,39 +66,3 @@ async def test_an_address_where_nobody_answers_is_unreachable(url: str) -> None:
         with pytest.raises(UnreachableError):
             await transport.send(b"", "image/jpeg")
         await transport.close()
-
-
-def candidates(*names: str) -> Candidates:
-    instances = [
-        Instance.model_validate({"id": name, "service": "s", "revision": "1", "node": "n", "url": f"http://{name}:1"})
-        for name in names
-    ]
-    ranked = tuple(Candidate(instance=instance, score_ms=1) for instance in instances)
-    return Candidates(service="s", candidates=ranked, ttl_s=5)
-
-
-async def ask(peer: Peer, location: Location | None = None) -> list[str]:
-    client = BrokerClient(peer.url, "s", location)
-    try:
-        return [target.name for target in await client.candidates()]
-    finally:
-        await client.close()
-
-
-async def test_the_broker_is_asked_for_the_service_near_the_device(peer: Peer) -> None:
-    peer.reply = HttpReply(body=candidates("a", "b", "c").model_dump_json().encode())
-    assert await ask(peer, Location(lat=30.25, lon=120.17)) == ["a", "b"]
-    [(_, path, _)] = peer.requests
-    assert path == "/v1/services/s/candidates?limit=2&lat=30.25&lon=120.17"
-
-
-async def test_a_service_that_the_broker_does_not_know_has_no_candidates(peer: Peer) -> None:
-    peer.reply = HttpReply(status=404)
-    assert await ask(peer) == []
-
-
-@pytest.mark.parametrize("reply", [HttpReply(500), HttpReply(200, b"{}"), HttpReply(200, b"\xff")])
-async def test_a_broker_that_makes_no_sense_is_an_error(peer: Peer, reply: HttpReply) -> None:
-    peer.reply = reply
-    with pytest.raises(BrokerError):
-        await ask(peer)

@@ -14,8 +14,9 @@ from .codec import JPEG_MEDIA_TYPE
 from .decision import Policy, Probe
 from .decision.estimates import Recent
 from .encoding import Encoding
-from .errors import BrokerError, LateError, TransportError, UnreachableError
-from .events import BrokerBack, BrokerLost, CandidatesChanged, Events, TargetBack, TargetLost
+from .errors import LateError, TransportError, UnreachableError
+from .events import CandidatesChanged, Events, TargetBack, TargetLost
+from .roster import Roster
 from .tasks import Tasks
 from .transports import Reply, Transport
 
@@ -24,9 +25,7 @@ _log = logging.getLogger(__name__)
 _TICK_S = 0.1
 """How often the policy is asked for probes."""
 _PROBE_TIMEOUT_S = 1.0
-_REFRESH_S = 5.0
-_REFRESH_IN_NEED_S = 1.0
-"""When no candidate is usable, ask again sooner: a restarted instance has another id."""
+_LINGER_S = 2.0
 _FIRST_PROBES = 3
 """First contact, then what it takes to call a link settled."""
 
@@ -52,9 +51,6 @@ class _Way:
 class Targets:
     """Keeps the candidates fresh, a transport to each, and the policy told of what comes back.
 
-    Attributes:
-        broker_failure: why the source could not tell candidates last time; None while it can.
-
     Args:
         source: tells the candidates.
         policy: learns from every exchange, and says which probes to send.
@@ -65,14 +61,19 @@ class Targets:
     def __init__(
         self, source: CandidateSource, policy: Policy, connect: Callable[[str], Transport], events: Events
     ) -> None:
-        self.broker_failure: str | None = None
-        self._source = source
+        self._roster = Roster(source, self._offer, events)
         self._policy = policy
         self._connect = connect
         self._events = events
         self._ways: dict[str, _Way] = {}
         self._lost: set[str] = set()
+        self._in_use: str | None = None
         self._tasks = Tasks()
+
+    @property
+    def broker_failure(self) -> str | None:
+        """Why candidates could not be had last time; None while they can."""
+        return self._roster.failure
 
     def __iter__(self) -> Iterator[RemoteTarget]:
         """Those known now, the best first."""
@@ -80,23 +81,22 @@ class Targets:
 
     async def start(self) -> None:
         """Find the candidates, measure the ways to them, and keep doing so."""
-        await self._refresh()
+        await self._roster.refresh(None)
         for _ in range(_FIRST_PROBES):
             await asyncio.gather(*self._send_probes())
         self._tasks.spawn(self._keep_probing())
-        self._tasks.spawn(self._keep_refreshing())
+        self._tasks.spawn(self._roster.keep_fresh(lambda: self._in_use, lambda: self._policy.has_remote))
 
     async def close(self) -> None:
         """Give up what is under way and let go of every connection."""
         await self._tasks.cancel()
         for way in self._ways.values():
             await way.transport.close()
-        await self._source.close()
+        await self._roster.close()
 
     async def move(self, location: Location) -> None:
         """The device is somewhere else now: look whether others are nearer."""
-        self._source.move(location)
-        await self._refresh()
+        await self._roster.move(location, self._in_use)
 
     async def send(
         self, name: str, payload: bytes, encoding: Encoding, *, give_up_ms: float, traceparent: str
@@ -106,6 +106,7 @@ class Targets:
         Raises:
             TransportError: it did not, of which the policy has been told.
         """
+        self._in_use = name
         sent_at = monotonic()
         self._policy.observe_sent(name, size_bytes=len(payload), now=sent_at)
         try:
@@ -155,6 +156,7 @@ class Targets:
             self._policy.observe_failure(name, sent_at=sent_at, now=monotonic())
         if name not in self._lost:
             self._lost.add(name)
+            self._roster.need()
             self._events.emit(TargetLost(name, str(error)))
 
     def _heard(self, name: str) -> None:
@@ -193,26 +195,7 @@ class Targets:
             await asyncio.sleep(_TICK_S)
             self._send_probes()
 
-    async def _keep_refreshing(self) -> None:
-        while True:
-            await asyncio.sleep(_REFRESH_S if self._policy.has_remote else _REFRESH_IN_NEED_S)
-            await self._refresh()
-
-    async def _refresh(self) -> None:
-        try:
-            found = await self._source.candidates()
-        except BrokerError as error:
-            if self.broker_failure is None:
-                self._events.emit(BrokerLost(str(error)))
-            self.broker_failure = str(error)
-            return
-        if self.broker_failure is not None:
-            self.broker_failure = None
-            self._events.emit(BrokerBack())
-        if found:  # else a broker that just restarted, and knows nobody yet; probes tell who is really gone
-            await self._offer(found)
-
-    async def _offer(self, found: list[RemoteTarget]) -> None:
+    def _offer(self, found: list[RemoteTarget]) -> None:
         if found == list(self):
             return
         before, self._ways = self._ways, {}
@@ -224,4 +207,12 @@ class Targets:
         self._lost.intersection_update(self._ways)
         self._events.emit(CandidatesChanged(tuple(self._ways)))
         for way in before.values():
-            await way.transport.close()
+            self._tasks.spawn(_retire(way))
+
+
+async def _retire(way: _Way) -> None:
+    """Let go of a way when what is under way on it has had its time."""
+    try:
+        await asyncio.sleep(_LINGER_S)
+    finally:
+        await way.transport.close()

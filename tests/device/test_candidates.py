@@ -1,0 +1,139 @@
+"""Which instances a device knows: asked of the broker, kept through its outages, replaced when others are told."""
+
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from astraea.device import (
+    BrokerBack,
+    BrokerClient,
+    BrokerError,
+    CandidatesChanged,
+    DeviceError,
+    Event,
+    OffloadClient,
+    UnreachableError,
+)
+from astraea.protocol import Candidate, Candidates, Instance, Location
+
+from .conftest import HttpReply, Peer
+from .test_client import Edge, fail_with
+
+IMAGE = np.zeros((48, 64, 3), np.uint8)
+
+
+def told(*names: str, ttl_s: float = 60) -> HttpReply:
+    instances = [
+        Instance.model_validate({"id": name, "service": "s", "revision": "1", "node": "n", "url": f"http://{name}:1"})
+        for name in names
+    ]
+    ranked = tuple(Candidate(instance=instance, score_ms=1) for instance in instances)
+    return HttpReply(body=Candidates(service="s", candidates=ranked, ttl_s=ttl_s).model_dump_json().encode())
+
+
+async def ask(peer: Peer, location: Location | None = None, current: str | None = None) -> list[str]:
+    client = BrokerClient(peer.url, "s", location)
+    try:
+        return [target.name for target in (await client.candidates(current)).targets]
+    finally:
+        await client.close()
+
+
+def question(peer: Peer) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(peer.requests[-1][1]).query)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+async def test_the_broker_is_asked_for_the_service_near_the_device(peer: Peer) -> None:
+    peer.reply = told("a", "b", "c", "d")
+    assert await ask(peer, Location(lat=30.25, lon=120.17), "b") == ["a", "b", "c"]
+    assert peer.requests[0][1].startswith("/v1/services/s/candidates?")
+    asked = question(peer)
+    assert len(asked.pop("device")[0]) == 16
+    assert asked == {"limit": ["3"], "lat": ["30.25"], "lon": ["120.17"], "current": ["b"]}
+
+
+async def test_a_service_that_the_broker_does_not_know_has_no_candidates(peer: Peer) -> None:
+    peer.reply = HttpReply(status=404)
+    assert await ask(peer) == []
+
+
+@pytest.mark.parametrize("reply", [HttpReply(500), HttpReply(200, b"{}"), HttpReply(200, b"\xff")])
+async def test_a_broker_that_makes_no_sense_is_an_error(peer: Peer, reply: HttpReply) -> None:
+    peer.reply = reply
+    with pytest.raises(BrokerError):
+        await ask(peer)
+
+
+def client_of(peer: Peer, edges: dict[str, Edge], events: list[Event]) -> OffloadClient:
+    return OffloadClient(
+        "s",
+        broker=peer.url,
+        location=(30, 120),
+        transport=lambda url: edges.setdefault(urlsplit(url).hostname or "", Edge()),
+        on_event=events.append,
+    )
+
+
+def test_candidates_are_asked_for_again_when_the_answer_expires(peer: Peer) -> None:
+    events: list[Event] = []
+    peer.reply = told("a", ttl_s=1)
+    with client_of(peer, {}, events) as client:
+        assert client.infer(IMAGE).answered
+        peer.reply = told("b", ttl_s=1)
+        wait_for(lambda: CandidatesChanged(("b",)) in events)
+        assert [target.name for target in client.snapshot().targets] == ["b"]
+        assert client.infer(IMAGE).answered
+
+
+def test_candidates_are_asked_for_at_once_when_one_is_lost(peer: Peer) -> None:
+    edges, events = dict[str, Edge](), list[Event]()
+    peer.reply = told("a", "b")
+    with client_of(peer, edges, events) as client:
+        asked = len(peer.requests)
+        peer.reply = told("b", "c")
+        edges["a"].behaviour, edges["a"].probes_pass = fail_with(UnreachableError("gone")), False
+        while CandidatesChanged(("b", "c")) not in events:
+            assert client.infer(IMAGE).answered
+        assert len(peer.requests) == asked + 1
+
+
+def test_an_outage_of_the_broker_leaves_the_candidates_known_in_use(peer: Peer) -> None:
+    edges, events = dict[str, Edge](), list[Event]()
+    peer.reply = told("a", ttl_s=1)
+    with client_of(peer, edges, events) as client:
+        peer.reply = HttpReply(500)
+        wait_for(lambda: client.snapshot().broker_failure is not None)
+        assert client.infer(IMAGE).tier == "edge"
+        peer.reply = told("a", ttl_s=1)
+        wait_for(lambda: BrokerBack() in events)
+        assert client.snapshot().broker_failure is None
+
+
+def test_a_device_that_moves_is_told_what_is_near_it_now(peer: Peer) -> None:
+    events: list[Event] = []
+    peer.reply = told("a")
+    with client_of(peer, {}, events) as client:
+        client.infer(IMAGE)
+        peer.reply = told("b", "a")
+        client.move(31.5, 121.5)
+        asked = question(peer)
+        assert (asked["lat"], asked["lon"], asked["current"]) == (["31.5"], ["121.5"], ["a"])
+        assert events[-1] == CandidatesChanged(("b", "a"))
+        with pytest.raises(DeviceError, match="no place"):
+            client.move(91, 0)
+
+
+def test_every_candidate_is_measured_before_the_first_frame(peer: Peer) -> None:
+    peer.reply = told("a", "b", "c")
+    with client_of(peer, {}, []) as client:
+        assert all(target.rtt_ms is not None for target in client.snapshot().targets)
