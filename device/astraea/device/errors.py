@@ -12,6 +12,7 @@ AstraeaError
             ├── UnreachableError   no connection, or it broke off
             ├── LateError      nothing came back in time
             ├── RefusedError   the target said no: overloaded, draining, or the request is wrong
+            │   └── NoStreamError  it has no streams, or a proxy before it lets none through
             └── CorruptError   something came back that is no answer of an Astraea service
 """
 
@@ -60,6 +61,10 @@ class LateError(TransportError):
 
 class RefusedError(TransportError):
     """The target answered with an HTTP error status."""
+
+
+class NoStreamError(RefusedError):
+    """The target, or a proxy before it, answers a WebSocket's handshake as if it had never heard of one."""
 
 
 class CorruptError(TransportError):

@@ -1,6 +1,17 @@
 """The ways to a remote target."""
 
+from .auto import AutoTransport
 from .base import Reply, Transport
 from .http import HttpTransport
+from .naming import TransportName, transport_named
+from .websocket import WebSocketTransport
 
-__all__ = ["HttpTransport", "Reply", "Transport"]
+__all__ = [
+    "AutoTransport",
+    "HttpTransport",
+    "Reply",
+    "Transport",
+    "TransportName",
+    "WebSocketTransport",
+    "transport_named",
+]
