@@ -34,7 +34,7 @@ from .events import (
 from .profile import PowerModel, Price, Profile, Rung, read_profile
 from .snapshot import Snapshot, TargetState
 from .stream import Stream
-from .transports import HttpTransport, Reply, Transport
+from .transports import HttpTransport, Reply, Transport, WebSocketTransport
 
 __all__ = [
     "LOCAL",
@@ -81,6 +81,7 @@ __all__ = [
     "Transport",
     "TransportError",
     "UnreachableError",
+    "WebSocketTransport",
     "open_camera",
     "read_profile",
 ]

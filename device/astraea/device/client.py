@@ -32,7 +32,7 @@ from .profile import Profile, read_profile
 from .snapshot import Snapshot
 from .stream import Stream
 from .targets import Targets
-from .transports import HttpTransport, Transport
+from .transports import Transport, TransportName, transport_named
 
 if TYPE_CHECKING:
     from astraea.models import Detector
@@ -69,7 +69,8 @@ class OffloadClient:
         in_flight: how many frames `stream` and `submit` have under way at once, 1 to 64.
         late: what becomes of an answer that a newer one has overtaken: `"wait"` keeps all in order, `"drop"` leaves
             it out, `"stale"` gives it as it comes and marks it.
-        transport: opens the way to an edge server's address.
+        transport: what carries frames: `"websocket"`, `"http"`, or `"auto"` for the first where the server offers it;
+            or what opens the way to an edge server's address.
         on_event: hears of every frame, switch and outage, on the client's own thread.
 
     Raises:
@@ -89,7 +90,7 @@ class OffloadClient:
         profile: Profile | Path | str | None = None,
         in_flight: int = DEFAULT_IN_FLIGHT,
         late: Late = "wait",
-        transport: Callable[[str], Transport] = HttpTransport,
+        transport: TransportName | Callable[[str], Transport] = "auto",
         on_event: Listener | None = None,
     ) -> None:
         if not 1 <= in_flight <= _MOST_IN_FLIGHT:
@@ -100,7 +101,8 @@ class OffloadClient:
         measured = profile if isinstance(profile, Profile | None) else read_profile(Path(profile))
         policy = Policy(local=self._engine is not None, objective=objective, profile=measured)
         source = FixedCandidates(*edges) if edges else _broker(broker, service, location)
-        self._targets = Targets(source, policy, transport, self._events)
+        connect = transport_named(transport) if isinstance(transport, str) else transport
+        self._targets = Targets(source, policy, connect, self._events)
         self._offloader = Offloader(policy, self._targets, self._engine, self._events)
         self._in_flight = in_flight
         self._late = late

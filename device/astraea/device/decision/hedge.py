@@ -20,6 +20,8 @@ _PARETO = [share / (1 - share) for share in _SHARES]
 PRICE = 0.05
 """An inference is begun where it saves a twentieth of its own time. A request repeated when 95 % of its kind have been
 answered adds as little load (Dean and Barroso, "The Tail at Scale", 2013)."""
+_SPREAD_MOST = 100.0
+"""Relative to an answer's time: who knows less than this knows nothing, and larger ones overflow."""
 _HICCUP_MS = 20.0
 """An answer is not late before this: a scheduler's hiccup, a retransmission on a good link."""
 
@@ -58,7 +60,7 @@ def _times_ms(remote: Estimate, late_ms: float) -> list[float]:
     """
     if late_ms > 0:
         return [remote.ms + (late_ms + _HICCUP_MS) * ratio for ratio in _PARETO]
-    spread = remote.spread_ms / remote.ms
+    spread = min(remote.spread_ms / remote.ms, _SPREAD_MOST)
     return [remote.ms * exp(spread * deviation) for deviation in _NORMAL]
 
 
