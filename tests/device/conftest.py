@@ -23,11 +23,12 @@ class HttpReply(NamedTuple):
 
 
 class Peer:
-    """Answers every request with `reply`; `requests` are the method, path and body of those that came."""
+    """Answers every request with `reply` after `delay_s`; `requests`: the method, path and body of those that came."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.reply = HttpReply()
+        self.delay_s = 0.0
         self.requests: list[tuple[str, str, bytes]] = []
 
 
@@ -46,6 +47,7 @@ def peer() -> Iterator[Peer]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             double.requests.append((self.command, self.path, body))
+            time.sleep(double.delay_s)
             self.send_response(double.reply.status)
             for name, value in double.reply.headers:
                 self.send_header(name, value)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from astraea.device import Camera, DeviceError, Frame, OffloadClient
+from astraea.device import Camera, DeviceError, Frame, OffloadClient, Tracker
 from astraea.device.events import BrokerLost, FrameDropped, TargetLost, TargetSwitched
 from astraea.device.snapshot import Snapshot, TargetState
 from astraea.device.viewer import Board, Gallery, ViewerServer, Watched
@@ -101,7 +101,7 @@ def test_results_states_and_decisions_become_messages(peer: Peer) -> None:
         loop.camera.says = "the cable is out"
         wait_until(lambda: "the cable is out" in str(documents(loop.board, "note")))
         frame = documents(loop.board, "frame")[-1]
-    assert (frame["width"], frame["height"]) == (80, 60)
+    assert frame["shown_seq"] == frame["seq"]
     assert frame["source"] == "edge/edge-7"
     assert frame["detections"][0]["box"] == [10, 20, 50, 40]
     assert any(note["text"].startswith("now ") for note in documents(loop.board, "note"))
@@ -111,6 +111,20 @@ def test_results_states_and_decisions_become_messages(peer: Peer) -> None:
     assert state["over"] is True
     assert state["answered"] >= 3
     assert {target["name"] for target in state["targets"]} == {"local", peer.url}
+
+
+def test_with_a_tracker_the_newest_frame_is_shown(peer: Peer) -> None:
+    answering(peer)
+    peer.delay_s = 0.25
+    camera, board = Red(), Board()
+    watched = Watched("camera", board, Gallery(), tracker=Tracker())
+    with OffloadClient("cars", edges=[peer.url]) as client:
+        for _ in zip(range(4), watched.run(camera, client), strict=False):
+            pass
+    frames = documents(board, "frame")
+    assert all(frame["shown_seq"] >= frame["seq"] for frame in frames)
+    assert any(frame["shown_seq"] > frame["seq"] for frame in frames)
+    assert frames[-1]["detections"][0]["label"] == "car"
 
 
 def test_the_board_keeps_what_is_recent_and_gives_each_watcher_what_is_new() -> None:

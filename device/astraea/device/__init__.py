@@ -34,6 +34,7 @@ from .events import (
 from .profile import PowerModel, Price, Profile, Rung, read_profile
 from .snapshot import Snapshot, TargetState
 from .stream import Stream
+from .tracking import Tracker
 from .transports import HttpTransport, Reply, Transport, WebSocketTransport
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "TargetLost",
     "TargetState",
     "TargetSwitched",
+    "Tracker",
     "Transport",
     "TransportError",
     "UnreachableError",

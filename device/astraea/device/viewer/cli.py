@@ -16,6 +16,7 @@ from astraea.protocol import Result
 from ..camera import open_camera, without_password
 from ..client import OffloadClient
 from ..errors import DeviceError
+from ..tracking import Tracker
 from .board import Board
 from .gallery import Gallery
 from .server import ViewerServer, is_loopback
@@ -54,6 +55,9 @@ def camera(  # noqa: PLR0917 - the command line's options
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Of the picture, e.g. 1280x720.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second, for cameras that have a choice.")] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="End after so many; default: go on.")] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Show the newest frame, with the boxes carried to where things are by now.")
+    ] = False,
     host: Annotated[str, typer.Option(help="Who may look: beyond 127.0.0.1, whoever has the address printed.")] = (
         "127.0.0.1"
     ),
@@ -67,7 +71,7 @@ def camera(  # noqa: PLR0917 - the command line's options
     """
     console = Console(stderr=True)
     board, gallery = Board(), Gallery()
-    watched = Watched(without_password(source), board, gallery)
+    watched = Watched(without_password(source), board, gallery, tracker=Tracker() if track else None)
     with (
         _ending_on_signals(),
         open_camera(source, size=_size(size), fps=fps) as opened,

@@ -11,6 +11,7 @@ from astraea.protocol import Result
 from ..camera import Camera, Frame
 from ..events import Event
 from ..snapshot import Snapshot
+from ..tracking import Tracker
 from .board import Board
 from .gallery import Gallery
 from .notes import describe
@@ -36,12 +37,14 @@ class Watched:
         name: The camera's address as it may be shown.
         board: Gets a `frame` message for each result, a `state` twice a second, a `note` when something happens.
         gallery: Gets the frames.
+        tracker: Carries boxes to the newest frame, which is then the one to show; None shows the frame answered.
     """
 
-    def __init__(self, name: str, board: Board, gallery: Gallery) -> None:
+    def __init__(self, name: str, board: Board, gallery: Gallery, *, tracker: Tracker | None = None) -> None:
         self._name = name
         self._board = board
         self._gallery = gallery
+        self._tracker = tracker
         self._events: deque[Event] = deque(maxlen=100)
         self._answered_at: deque[float] = deque()
         self._trouble: str | None = None
@@ -66,13 +69,17 @@ class Watched:
     def _keep(self, camera: Camera) -> Iterator[Frame]:
         for frame in camera:
             self._gallery.add(frame)
+            if self._tracker:
+                self._tracker.see(frame)
             yield frame
 
     def _tell(self, result: Result) -> None:
         self._answered_at.append(monotonic())
-        frame = self._gallery.find(result.seq)
-        size = {"width": frame.image.shape[1], "height": frame.image.shape[0]} if frame else {}
-        self._board.post("frame", result.to_dict() | size)
+        shown = result.seq
+        if self._tracker and result.detections is not None:
+            newest, detections = self._tracker.newest(result)
+            shown, result = newest.seq, result.model_copy(update={"detections": detections})
+        self._board.post("frame", result.to_dict() | {"shown_seq": shown})
 
     def _keep_telling(self, camera: Camera, client: Client) -> None:
         while True:

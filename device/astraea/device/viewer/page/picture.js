@@ -15,7 +15,7 @@ export class Picture {
       while (this.next) {
         const current = this.next;
         this.next = null;
-        const response = await fetch(`frames/${current.shown_seq ?? current.seq}.jpg`);
+        const response = await fetch(`frames/${current.shown_seq}.jpg`);
         if (response.ok) this.draw(await createImageBitmap(await response.blob()), current);
       }
     } catch {

@@ -23,7 +23,7 @@ function tell(text, wrong = false) {
 }
 
 function showAnswer(answer) {
-  const at = answer.captured_at + answer.age_ms / 1000;
+  const at = answer.captured_at;
   latency.add({ at, value: answer.predicted_ms });
   latency.add({ at, value: answer.actual_ms, mark: answer.tier ?? "failed" });
   picture.show(answer);
