@@ -31,6 +31,7 @@ from .events import (
     TargetLost,
     TargetSwitched,
 )
+from .metrics import MetricsEndpoint
 from .profile import PowerModel, Price, Profile, Rung, read_profile
 from .snapshot import Snapshot, TargetState
 from .stream import Stream
@@ -60,6 +61,7 @@ __all__ = [
     "Link",
     "LocalEngine",
     "LocalModelError",
+    "MetricsEndpoint",
     "Objective",
     "OffloadClient",
     "Policy",

@@ -97,7 +97,7 @@ class OffloadClient:
             raise DeviceError(f"in_flight must be 1 to {_MOST_IN_FLIGHT}, not {in_flight}")
         self._service = service
         self._engine = LocalEngine(local) if local is not None else None
-        self._events = Events(on_event)
+        self._events = Events(*filter(None, [on_event]))
         measured = profile if isinstance(profile, Profile | None) else read_profile(Path(profile))
         policy = Policy(local=self._engine is not None, objective=objective, profile=measured)
         source = FixedCandidates(*edges) if edges else _broker(broker, service, location)
@@ -189,6 +189,10 @@ class OffloadClient:
             DeviceError: there is no such place, or the client is not open.
         """
         self._thread.run(self._targets.move(_place(latitude, longitude))).result()
+
+    def listen(self, listener: Listener) -> None:
+        """Have another one hear of every event, on the client's own thread."""
+        self._events.add(listener)
 
     def snapshot(self) -> Snapshot:
         """What the client believes now of its targets, and what it has done so far."""

@@ -86,21 +86,25 @@ Listener = Callable[[Event], None]
 
 
 class Events:
-    """Tells every event to the log and to whoever listens.
+    """Tells every event to the log and to those who listen.
 
     Frames are logged at DEBUG, everything else at INFO; each record carries the event as `record.event`, a dict.
     """
 
-    def __init__(self, listener: Listener | None = None) -> None:
-        self._listener = listener
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def add(self, listener: Listener) -> None:
+        """Tell this one as well from now on."""
+        self._listeners = (*self._listeners, listener)
 
     def emit(self, event: Event) -> None:
         """Tell of it."""
         level = logging.DEBUG if isinstance(event, FrameAnswered | FrameDropped) else logging.INFO
         if _log.isEnabledFor(level):
             _log.log(level, "%s", event, extra={"event": event.to_dict()})
-        if self._listener is not None:
+        for listener in self._listeners:
             try:
-                self._listener(event)
+                listener(event)
             except Exception:  # noqa: BLE001 - whatever an app does must not cost it frames
                 _log.exception("a listener failed of %s", type(event).__name__)

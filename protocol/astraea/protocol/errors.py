@@ -1,6 +1,8 @@
 """The errors of the shared types, and the base of every part's own family.
 
 AstraeaError
+├── MissingExtraError  a package that only some installations have
+├── NoAnswerError      a result without an answer, asked for what it found
 ├── ServiceSpecError   an astraea.yaml that is missing, unreadable or says something wrong
 ├── StreamError        a message of a stream that breaks its rules
 └── TimingError        a Server-Timing header that does not parse
@@ -15,6 +17,14 @@ class AstraeaError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class MissingExtraError(AstraeaError):
+    """A package is needed that only some installations have; the hint says what to install."""
+
+
+class NoAnswerError(AstraeaError):
+    """A result has no detections to give."""
 
 
 class ServiceSpecError(AstraeaError):

@@ -1,12 +1,17 @@
 """What a device's caller gets for a frame."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from .detection import Detection
+from .errors import NoAnswerError
+from .interop import to_supervision
 from .timing import ServerTiming
+
+if TYPE_CHECKING:
+    import supervision
 
 Tier = Literal["device", "edge", "cloud"]
 """Where a frame was answered."""
@@ -97,3 +102,14 @@ class Result(BaseModel):
     def to_json(self) -> str:
         """All of it on one line."""
         return self.model_dump_json()
+
+    def to_supervision(self) -> "supervision.Detections":
+        """What was found, for the annotators, trackers and zones of the `supervision` library.
+
+        Raises:
+            NoAnswerError: nobody answered, which is not the same as nothing found, or the service detects nothing.
+            MissingExtraError: supervision is not installed.
+        """
+        if self.detections is None:
+            raise NoAnswerError(self.failure or "the service answers something else than detections: see `output`")
+        return to_supervision(self.detections)
