@@ -21,6 +21,8 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 """See the kernel's Documentation/networking/tuntap.rst."""
 _QUEUE_PACKETS = 5000
 """What the kernel holds for the shaper while it is busy; the queue that counts is `Conditions.queue_kb`."""
+_CONGESTION_CONTROL = "cubic"
+"""What Linux has by default, and so a device in the field; this machine may have another."""
 _END_S = 5.0
 
 
@@ -108,4 +110,5 @@ def _open_end(namespace: Namespace, name: str, address: str, peer: str) -> int:
         fcntl.ioctl(end, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
     namespace.run("ip", "address", "add", address, "peer", peer, "dev", name)
     namespace.run("ip", "link", "set", name, "txqueuelen", str(_QUEUE_PACKETS), "up")
+    namespace.run("ip", "route", "replace", peer, "dev", name, "src", address, "congctl", _CONGESTION_CONTROL)
     return end

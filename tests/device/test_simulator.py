@@ -69,6 +69,14 @@ def test_more_bytes_and_a_later_start_never_end_sooner(
     assert trace.upload_end_s(end_s, more) == pytest.approx(trace.upload_end_s(start_s, size + more))
 
 
+def test_a_part_of_a_trace_begins_in_the_middle_of_a_row() -> None:
+    part = Trace("whole", [0, 2, 4, 6], [1, 2, 3, 4], [10, 20, 30, 40]).part(3.5, 2.0)
+    assert list(part.rates()) == [(0.0, 2.0), (0.5, 3.0)]
+    assert part.rtt_ms(0.6) == 30
+    with pytest.raises(ValueError, match="has no"):
+        part.part(100, 1)
+
+
 def test_on_a_steady_link_everyone_takes_what_the_formula_says() -> None:
     sessions = simulate(Trace("steady", [0, 10], [3.6, 3.6]), PROFILE)
     remote_ms = 6 + 100 + 40 + 12  # 45 kB are 0.36 Mbit

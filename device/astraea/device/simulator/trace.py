@@ -2,7 +2,7 @@
 
 import csv
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from math import ceil, inf, isfinite
 from pathlib import Path
@@ -53,6 +53,23 @@ class Trace:
     def rtt_ms(self, at_s: float) -> float | None:
         """The round trip time at a time; None where the trace does not know it."""
         return self._rtts_ms[self._row(at_s)] if self._rtts_ms else None
+
+    def rates(self) -> Iterator[tuple[float, float]]:
+        """Each interval's start in seconds, and its rate in 10^6 bit/s."""
+        return zip(self._times_s, (rate / 1e6 for rate in self._bits_per_s), strict=False)  # the last time is the end
+
+    def part(self, start_s: float, seconds: float) -> "Trace":
+        """The rows from the one that holds at `start_s` on, for so many seconds or to the end, as a trace of its own.
+
+        Raises:
+            ValueError: it has no such part.
+        """
+        if not (0 <= start_s < self.duration_s and seconds > 0):
+            raise ValueError(f"{self.name}, {self.duration_s:g} s long, has no {seconds:g} s from {start_s:g} s on")
+        rows = range(self._row(start_s), bisect_left(self._times_s, start_s + seconds, hi=len(self._bits_per_s)))
+        times_s = [max(0.0, self._times_s[row] - start_s) for row in rows]
+        rtts_ms = [self._rtts_ms[row] for row in rows] if self._rtts_ms else []
+        return Trace(self.name, times_s, [self._bits_per_s[row] / 1e6 for row in rows], rtts_ms)
 
     def _row(self, at_s: float) -> int:
         within_s = max(at_s, 0.0) % self.duration_s
