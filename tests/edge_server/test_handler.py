@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from astraea.edge_server import HandlerError, ModelFormatError
-from astraea.edge_server.handler import import_handler
+from astraea.edge_server.handler import forget_modules, import_handler
 from astraea.models import ModelFileError
 from tests.edge_server.conftest import SIZE_HANDLER, MakeService, WriteService, open_folder
 from tests.edge_server.test_formats import onnx_model
@@ -178,3 +178,36 @@ def test_an_async_function_that_exits_ends_nothing_else(make_service: MakeServic
     with pytest.raises(RuntimeError, match="SystemExit"):
         service.answer(b"exit")
     assert service.answer(b"x").body == b'{"output":"x"}'
+
+
+def test_what_lies_beside_a_handler_is_imported_anew_and_nothing_else(write_service: WriteService) -> None:
+    folder = write_service("import beside\nimport inner.part\nimport far\ndef predict(m, x: str): return beside.WORD")
+    (folder / "beside.py").write_text("WORD = 1")
+    (folder / "inner").mkdir()
+    (folder / "inner" / "part.py").write_text("")
+    far = folder / ".venv" / "lib"
+    far.mkdir(parents=True)
+    (far / "far.py").write_text("")
+    sys.path.append(str(far))
+    try:
+        for word in (1, 2):
+            (folder / "beside.py").write_text(f"WORD = {word}")
+            handler = import_handler(folder / "handler.py")
+            assert handler.predict(None, "") == word
+        assert {"beside", "inner.part"} <= forget_modules(folder).keys()
+        assert "far" in sys.modules
+    finally:
+        sys.path.remove(str(far))
+        sys.modules.pop("far", None)
+
+
+def test_a_handler_that_fails_to_import_leaves_what_was_imported(write_service: WriteService) -> None:
+    folder = write_service("import beside\ndef predict(m, x: str): ...")
+    (folder / "beside.py").write_text("")
+    import_handler(folder / "handler.py")
+    before = sys.modules["beside"]
+    (folder / "beside.py").write_text("1 / 0")
+    with pytest.raises(HandlerError, match="ZeroDivisionError"):
+        import_handler(folder / "handler.py")
+    assert sys.modules["beside"] is before
+    forget_modules(folder)

@@ -64,3 +64,29 @@ async def test_an_abandoned_call_keeps_its_place_until_it_ends(pool: WorkerPool)
     assert pool.in_flight == 1
     go.set()
     await settle(lambda: pool.in_flight == 0)
+
+
+async def most_at_once(pool: WorkerPool, workers: int) -> int:
+    """How many calls ran at once, when each waited for as many others."""
+    running, most, lock = 0, 0, threading.Lock()
+    together = threading.Barrier(workers)
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait(20)
+        with lock:
+            running -= 1
+
+    await asyncio.gather(*(pool.run(work) for _ in range(workers * 5)))
+    return most
+
+
+async def test_a_pool_that_grows_and_shrinks_runs_so_many_at_once() -> None:
+    pool = WorkerPool(workers=2, queue=100)
+    for workers in (4, 1, 3, 2):
+        pool.resize(workers)
+        assert await most_at_once(pool, workers) == workers
+    pool.close()
