@@ -93,7 +93,7 @@ def postgres() -> Iterator[str]:
         subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c autovacuum=off"
         control = _as_postgres(_POSTGRES / "pg_ctl", "-D", data, "-w", "-l", Path(folder) / "log")
         subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True, cwd=folder)
         try:

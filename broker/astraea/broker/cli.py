@@ -14,12 +14,15 @@ import typer
 import uvicorn
 
 from .api import create_app
+from .bootstrap import make_first_key
 from .core import Broker
 from .errors import ListenError
+from .logs import LogFormat, configure_logging
 from .selection import installed_matchers
 from .store import open_store
 
 app = typer.Typer(add_completion=False)
+_log = logging.getLogger(__name__)
 
 _SHUTDOWN_S = 5  # for requests under way; none of ours takes that long
 
@@ -30,7 +33,7 @@ def _root() -> None:
 
 
 @app.command()
-def broker(
+def broker(  # noqa: PLR0917 - each is an option of its own
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8600,
     store: Annotated[
@@ -45,22 +48,25 @@ def broker(
         float, typer.Option("--lease-s", min=0.1, max=3600, help="Seconds an instance is listed after a heartbeat.")
     ] = 10.0,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen beyond this machine, though callers are not authenticated.")
+        bool, typer.Option("--insecure", help="Ask nobody for a key, even if the address is open to the network.")
     ] = False,
+    auth: Annotated[bool, typer.Option("--auth", help="Ask for keys on this machine as well.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How a line of the log looks.")] = LogFormat.PLAIN,
 ) -> None:
     """Keep the list of running instances, and tell devices which is best for them.
 
     Example: `astraea broker --port 8600`, then `astraea serve DIR --broker http://127.0.0.1:8600`.
+
+    Beyond loopback callers need keys. The first, an admin's, is written to `admin.key` in the state folder; it makes
+    the others. The dashboard is at the broker's address.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    if not (insecure or _is_loopback(host)):
-        raise ListenError(
-            f"{host} is open to the network, and the broker does not authenticate its callers",
-            hint="keep to 127.0.0.1, or add --insecure on a network where you trust everyone",
-        )
+    configure_logging(log_format)
+    if auth and insecure:
+        raise typer.BadParameter("--auth and --insecure contradict each other")
+    closed = auth or not (insecure or _is_loopback(host))
     with _listen(host, port) as listener, closing(open_store(store or _state_home() / "broker.db")) as opened:
         served = Broker(opened, lease_s=lease_s, matchers=installed_matchers(), chance=np.random.default_rng())
-        _serve(served, listener)
+        _serve(served, listener, closed=closed)
 
 
 def _state_home() -> Path:
@@ -91,10 +97,16 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _serve(served: Broker, listener: socket.socket) -> None:
+def _serve(served: Broker, listener: socket.socket, *, closed: bool) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is under way and return."""
+
+    async def on_started() -> None:
+        if closed and (path := await make_first_key(served, _state_home() / "admin.key")):
+            _log.warning("there was no admin's key: one is in %s now", path)
+        typer.echo(_greeting(served, listener))
+
     config = uvicorn.Config(
-        create_app(served, on_started=lambda: typer.echo(_greeting(served, listener))),
+        create_app(served, closed=closed, on_started=on_started),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -112,4 +124,5 @@ def _greeting(served: Broker, listener: socket.socket) -> str:
     host, port, *_ = listener.getsockname()
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     known = len(served.instances())
-    return f"The broker listens on {url} (API: {url}/docs), keeps instances in {served.store.name} (found {known})"
+    kept = f"{served.store.name} (found {known} instances)"
+    return f"The broker listens on {url} (API: {url}/docs), keeps what it knows in {kept}"

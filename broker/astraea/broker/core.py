@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from astraea.protocol import Candidates, Instance, Lease, Load, Location
 
+from .access import Access
 from .errors import StoreError, UnknownServiceError
 from .events import Events
 from .fleet import Column, Pool, Registry
@@ -24,6 +25,7 @@ _SWEEP_S = 1.0
 _EXCHANGE_S = 0.3
 """How often brokers that share a store look for each other's changes and pass on heartbeats."""
 _PURGE_S = 60.0
+_KEYS_S = 600.0
 _SILENT_LEASES = 3
 """Leases after which an instance that no broker heard of is dropped from a shared store."""
 _DEVICE_REQUESTS_PER_S = 2.0
@@ -43,6 +45,7 @@ class Broker:
         store: what to start from and to keep up to date; the caller closes it.
         lease_s: how long an instance is listed after its last heartbeat.
         clock: monotonic seconds.
+        access: who may do what; by default one that goes by this machine's time of day.
         matchers: third parties' judges in the selection.
         chance: for spreading devices; None: everybody gets the same order.
     """
@@ -53,6 +56,7 @@ class Broker:
         *,
         lease_s: float,
         clock: Callable[[], float] = time.monotonic,
+        access: Access | None = None,
         matchers: Mapping[str, Matcher] | None = None,
         chance: np.random.Generator | None = None,
     ) -> None:
@@ -65,15 +69,15 @@ class Broker:
         self._clock = clock
         self._matchers = tuple((matchers or {}).values())
         self._chance = chance
+        self.access = access or Access()
         self._reports = Reports()
         self._registry = Registry(lease_s, clock)
-        keepers: dict[Kind, Keeper] = {
-            Kind.INSTANCE: self._registry,
-            Kind.SERVICE: self.sharings,
-            Kind.NODE: self.draining,
-        }
+        collections = (self.sharings, self.draining, *self.access.collections)
+        keepers: dict[Kind, Keeper] = {collection.kind: collection for collection in collections}
+        keepers[Kind.INSTANCE] = self._registry
         self.mirror = Mirror(store, keepers)
         self.sharings.mirror = self.draining.mirror = self.mirror
+        self.access.keep_in(self.mirror, store)
         for key, body in store.load().items():
             keepers[key.kind].apply(key.id, body)
 
@@ -149,6 +153,31 @@ class Broker:
             _offer(pool, ranked[0].instance)
         return Candidates.model_construct(service=service, candidates=tuple(ranked), ttl_s=self.lease_s)
 
+    async def share_out(self, service: str, sharing: Sharing | None) -> None:
+        """Set how a service's devices are shared out; None: every revision alike again.
+
+        Raises:
+            StoreError: it holds, but would not survive a restart.
+        """
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in (sharing or _ALIKE).weights.items())
+        self.events.tell("service-changed", service, weights or "every revision alike")
+        if sharing is None:
+            await self.sharings.remove(service)
+        else:
+            await self.sharings.put(service, sharing)
+
+    async def drain(self, node: str, *, draining: bool) -> None:
+        """Offer a node's instances to nobody, or offer them again; devices leave them when they next ask.
+
+        Raises:
+            StoreError: as for `share_out`.
+        """
+        self.events.tell("node-draining" if draining else "node-back", node)
+        if draining:
+            await self.draining.put(node, Draining())
+        else:
+            await self.draining.remove(node)
+
     def report(self, place: Location, reports: list[Report]) -> int:
         """Take in what a device measured; returns how many were about instances that are known."""
         known = [(self._registry.get(report.instance), report) for report in reports]
@@ -183,9 +212,14 @@ class Broker:
         """Do what has to be done every now and then, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_every(_SWEEP_S, self.sweep))
+            tasks.create_task(_every(_KEYS_S, self._care_for_keys))
             if self.store.shared:
                 tasks.create_task(_every(_EXCHANGE_S, self.exchange))
                 tasks.create_task(_every(_PURGE_S, self._purge))
+
+    async def _care_for_keys(self) -> None:
+        with suppress(StoreError):
+            await self.access.care_for_keys()
 
     async def _purge(self) -> None:
         with suppress(StoreError):

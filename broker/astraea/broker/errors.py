@@ -2,9 +2,11 @@
 
 AstraeaError
 └── BrokerError
+    ├── EnrolmentError        a device's code is not good
     ├── ListenError           the address to listen on can't be had, or must not be without `--insecure`
     ├── MatcherError          an installed matcher can't be used
     ├── StoreError            the store can't be opened, read or written
+    ├── UnknownKeyError       there is no key or device to revoke
     └── UnknownServiceError   nothing alive offers the service that was asked for
 """
 
@@ -13,6 +15,10 @@ from astraea.protocol import AstraeaError
 
 class BrokerError(AstraeaError):
     """The base of everything the broker reports."""
+
+
+class EnrolmentError(BrokerError):
+    """The code that a device enrols with is wrong, used, or too old."""
 
 
 class ListenError(BrokerError):
@@ -25,6 +31,10 @@ class MatcherError(BrokerError):
 
 class StoreError(BrokerError):
     """The store is unreadable, corrupt, someone else's, locked by another broker, away, or its disk is full."""
+
+
+class UnknownKeyError(BrokerError):
+    """There is no key or device of the id that was asked for."""
 
 
 class UnknownServiceError(BrokerError):

@@ -1,7 +1,7 @@
 """The broker's HTTP API, version 1."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -9,19 +9,27 @@ from fastapi import FastAPI
 
 from ..core import Broker
 from ..metrics import CountRequests
-from . import fleet, operations
+from . import fleet, operations, operators, streams
+from .gate import Gate
 from .problems import RESPONSES, LimitBody, report_problems
 
 __all__ = ["create_app"]
 
 
-def create_app(broker: Broker, *, on_started: Callable[[], None] = lambda: None) -> FastAPI:
-    """The ASGI application that offers this broker; `on_started` is called when it is about to answer."""
+def create_app(
+    broker: Broker, *, closed: bool = False, on_started: Callable[[], Awaitable[None]] | None = None
+) -> FastAPI:
+    """The ASGI application that offers this broker; `on_started` is called when it is about to answer.
+
+    With `closed`, callers must bring a key that allows what they ask for.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await broker.access.care_for_keys()
         working = asyncio.create_task(broker.keep_going())
-        on_started()
+        if on_started is not None:
+            await on_started()
         yield
         working.cancel()
         with suppress(asyncio.CancelledError):
@@ -36,7 +44,15 @@ def create_app(broker: Broker, *, on_started: Callable[[], None] = lambda: None)
         responses=RESPONSES,
     )
     app.state.broker = broker
-    for router in (fleet.direct, fleet.router, operations.router):
+    app.state.gate = Gate(broker.access, closed=closed)
+    for router in (
+        fleet.direct,
+        fleet.router,
+        operators.router,
+        operators.well_known,
+        streams.router,
+        operations.router,
+    ):
         app.include_router(router)
     app.add_middleware(LimitBody)
     app.add_middleware(CountRequests, metrics=broker.metrics)

@@ -1,6 +1,6 @@
 """What the API's modules share: the broker behind a request, and what its path names."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,7 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
+from ..access import ADMINS, DEPLOYERS, DEVICES, NODES, VIEWERS, Principal, Role
 from ..core import Broker
+from .gate import admit
 
 
 def broker_of(request: Request) -> Broker:
@@ -22,7 +24,19 @@ async def _broker(request: Request) -> Broker:
     return broker_of(request)
 
 
+def _admitted(roles: frozenset[Role]) -> Any:
+    async def principal(request: Request) -> Principal:
+        return admit(request, roles)
+
+    return Depends(principal)
+
+
 TheBroker = Annotated[Broker, Depends(_broker)]
+Node = Annotated[Principal, _admitted(NODES)]
+Device = Annotated[Principal, _admitted(DEVICES)]
+Viewer = Annotated[Principal, _admitted(VIEWERS)]
+Deployer = Annotated[Principal, _admitted(DEPLOYERS)]
+Admin = Annotated[Principal, _admitted(ADMINS)]
 
 _LABEL: TypeAdapter[str] = TypeAdapter(Label)
 _SERVICE: TypeAdapter[str] = TypeAdapter(ServiceName)

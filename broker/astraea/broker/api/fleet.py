@@ -11,8 +11,11 @@ from astraea.protocol import Candidates, Instance, Lease, Load, Location
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
+from ..access import DEVICES, NODES, Principal
+from ..core import Broker
 from ..selection import Ask, Report
-from .common import TheBroker, broker_of, checked_label, checked_service
+from .common import Device, Node, TheBroker, Viewer, broker_of, checked_label, checked_service
+from .gate import admit
 from .routes import DirectRoute, described, json_response, parse_body, parse_query
 
 direct = APIRouter(prefix="/v1", route_class=DirectRoute)
@@ -48,6 +51,7 @@ _QUESTION = described({"name": ServiceName}, query=Ask)
 @direct.put("/instances/{instance_id}", response_model=Lease, openapi_extra=_REGISTRATION)
 async def register(request: Request) -> Response:
     """Register an instance or renew its lease: the same call, to be repeated at a third of `ttl_s`."""
+    admit(request, NODES)
     instance_id = checked_label(request)
     instance = await parse_body(Instance, request)
     if instance.id != instance_id:
@@ -60,6 +64,7 @@ async def register(request: Request) -> Response:
 @direct.put("/instances/{instance_id}/load", response_model=Lease, openapi_extra=_RENEWAL)
 async def renew(request: Request) -> Response:
     """Renew a lease by saying no more than the load; 404 when the instance has to register (again)."""
+    admit(request, NODES)
     instance_id = checked_label(request)
     lease = await broker_of(request).renew(instance_id, await parse_body(Load, request))
     if lease is None:
@@ -70,13 +75,15 @@ async def renew(request: Request) -> Response:
 @direct.get("/services/{name}/candidates", response_model=Candidates, openapi_extra=_QUESTION)
 async def candidates(request: Request) -> Response:
     """The instances that suit a device best, the best first; those that its limits rule out are not among them."""
+    principal = admit(request, DEVICES)
     ask = parse_query(Ask, request)
     if (ask.lat is None) != (ask.lon is None):
         missing = "lat" if ask.lat is None else "lon"
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"query.{missing}: missing; give both lat and lon, or none"
         )
-    found = broker_of(request).candidates(checked_service(request), ask)
+    service = checked_service(request)
+    found = _with_token(broker_of(request), broker_of(request).candidates(service, ask), principal)
     tag = _tag(found)
     headers = {"etag": tag, "cache-control": f"private, max-age={found.ttl_s:.0f}"}
     if request.headers.get("if-none-match") == tag:
@@ -87,27 +94,42 @@ async def candidates(request: Request) -> Response:
 
 
 @router.delete("/instances/{instance_id}", status_code=HTTPStatus.NO_CONTENT)
-async def deregister(instance_id: Label, broker: TheBroker) -> None:
+async def deregister(instance_id: Label, broker: TheBroker, _: Node) -> None:
     """Sign an instance off; harmless for one that is not there."""
     await broker.deregister(instance_id)
 
 
 @router.get("/instances")
-async def instances(broker: TheBroker, service: ServiceName | None = None) -> list[Instance]:
+async def instances(broker: TheBroker, _: Viewer, service: ServiceName | None = None) -> list[Instance]:
     """The live instances of one service, or of all, by id."""
     return broker.instances(service)
 
 
 @router.get("/services")
-async def services(broker: TheBroker) -> list[ServiceSummary]:
+async def services(broker: TheBroker, _: Viewer) -> list[ServiceSummary]:
     """The services that have live instances, by name."""
     return [ServiceSummary(name=name, instances=count) for name, count in sorted(broker.services().items())]
 
 
 @router.post("/reports", status_code=HTTPStatus.ACCEPTED)
-async def report(reported: Annotated[Reported, Body()], broker: TheBroker) -> dict[str, int]:
+async def report(reported: Annotated[Reported, Body()], broker: TheBroker, _: Device) -> dict[str, int]:
     """Tell what a device measured on its way to instances; `known` of them are listed here."""
     return {"known": broker.report(reported.location, reported.reports)}
+
+
+def _with_token(broker: Broker, found: Candidates, principal: Principal) -> Candidates:
+    token = broker.access.token(principal, found.service)
+    if token is None:
+        if broker.access.signing_keys.items:
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"this device may not use {found.service!r}")
+        return found
+    return Candidates.model_construct(
+        service=found.service,
+        candidates=found.candidates,
+        ttl_s=found.ttl_s,
+        token=token.text,
+        token_ttl_s=broker.access.left_s(token),
+    )
 
 
 def _tag(found: Candidates) -> str:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from .common import TheBroker
+from .common import TheBroker, Viewer
 
 router = APIRouter(tags=["operations"])
 
@@ -32,6 +32,6 @@ async def readyz(broker: TheBroker) -> Health:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(broker: TheBroker) -> Response:
+async def metrics(broker: TheBroker, _: Viewer) -> Response:
     """Figures in Prometheus's text format."""
     return Response(generate_latest(broker.metrics.registry), media_type=CONTENT_TYPE_LATEST)

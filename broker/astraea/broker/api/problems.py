@@ -1,6 +1,7 @@
 """Every error of the API as a problem document (RFC 9457), and requests too large to be anything but a mistake."""
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -11,12 +12,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Problem
 
-from ..errors import StoreError, UnknownServiceError
+from ..errors import BrokerError, EnrolmentError, StoreError, UnknownKeyError, UnknownServiceError
 
 MAX_BODY_BYTES = 64 * 1024
 """An instance's document has some 300 bytes, and at most a few thousand."""
 _MAX_ECHO_CHARS = 80
 _RETRY_AFTER_S = 1
+_STATUS = {
+    EnrolmentError: HTTPStatus.FORBIDDEN,
+    UnknownKeyError: HTTPStatus.NOT_FOUND,
+    UnknownServiceError: HTTPStatus.NOT_FOUND,
+}
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {
@@ -31,7 +37,8 @@ def report_problems(app: FastAPI) -> None:
     """Make every error of this application a problem document."""
     app.exception_handler(StarletteHTTPException)(_http)
     app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(UnknownServiceError)(_unknown_service)
+    for kind, status in _STATUS.items():
+        app.exception_handler(kind)(partial(_broker_error, status))
     app.exception_handler(StoreError)(_store)
     app.exception_handler(Exception)(_unexpected)
 
@@ -52,8 +59,8 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(map(_describe, error.errors())))
 
 
-async def _unknown_service(_request: Request, error: UnknownServiceError) -> Response:
-    return problem(HTTPStatus.NOT_FOUND, str(error))
+async def _broker_error(status: HTTPStatus, _request: Request, error: BrokerError) -> Response:
+    return problem(status, str(error))
 
 
 async def _store(_request: Request, error: StoreError) -> Response:
