@@ -1,5 +1,6 @@
 """A machine of one's own for the deployer's tests: folders, and a service to deploy."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from astraea.deployer.status import InstanceView, look
 
 GREET = "def predict(model: None, name: str) -> dict[str, str]:\n    return {'hello': name}\n"
 
+_UV_CACHE = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
+
 WriteService = Callable[..., Path]
 Eventually = Callable[..., None]
 
@@ -26,6 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
     monkeypatch.delenv("ASTRAEA_BROKER", raising=False)
+    monkeypatch.setenv("UV_CACHE_DIR", _UV_CACHE)  # what packages are is no test's business: each is downloaded once
     return tmp_path
 
 

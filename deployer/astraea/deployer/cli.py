@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.filesize import decimal
 from rich.live import Live
 
 from astraea.protocol import Location
@@ -22,7 +23,12 @@ from .engines.process import ProcessEngine
 from .errors import DeployError, NodeError
 from .images import ServiceImage, build_image, default_layout, find_image
 from .nodes import IMPLICIT_NODE, Node, NodeStore
+from .packaging.base import DEFAULT_BASE
+from .packaging.building import build_container
+from .packaging.dependencies import parse_platforms
+from .packaging.stages import Stage
 from .placement import place
+from .registry import Reference
 from .starter import start_service
 from .status import look
 from .views import build_table, deployment_table, node_table, progress_table, status_table
@@ -58,12 +64,36 @@ def init(
 @app.command()
 def build(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The service's folder.")] = Path(),
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="HOST[:PORT]/NAME[:TAG]", help="Make a container image, and put it into this registry."),
+    ] = None,
+    platform: Annotated[
+        str, typer.Option(help="What a container image runs on: linux/amd64, linux/arm64, or both with a comma.")
+    ] = "linux/amd64",
+    base: Annotated[str, typer.Option(metavar="IMAGE", help="What a container image is built on.")] = DEFAULT_BASE,
 ) -> None:
     """Make an image of a service's folder; layers that have not changed are kept.
 
-    Example: `astraea build plates`
+    Without --push the image is for this machine's own nodes, and stays here. With it, the image has all that a
+    container needs, for every platform asked for, and goes straight to the registry; no container engine is needed.
+
+    Example: `astraea build plates --push registry.example:5000/plates --platform linux/amd64,linux/arm64`
     """
-    _build(directory, _out())
+    if push is None:
+        _build(directory, _out())
+        return
+    with _showing_stages() as on_stage:
+        done = build_container(
+            directory,
+            default_layout(),
+            Reference.parse(push),
+            base=Reference.parse(base),
+            architectures=parse_platforms(platform),
+            on_stage=on_stage,
+        )
+    _out().print(build_table(done.stages))
+    _out().print(f"{done.reference} in {done.duration_s:.2f} s, {decimal(done.sent_bytes)} sent", highlight=False)
 
 
 @app.command()
@@ -220,7 +250,7 @@ def remove_node(name: Annotated[str, typer.Argument(metavar="NAME", help="The no
 
 def _build(directory: Path, console: Console) -> ServiceImage:
     done = build_image(directory, default_layout())
-    console.print(build_table(done))
+    console.print(build_table(done.stages))
     console.print(f"{done.image.reference} {done.image.digest} in {done.duration_s:.2f} s", highlight=False)
     return done.image
 
@@ -238,6 +268,14 @@ def _nodes() -> tuple[Node, ...]:
 
 def _engine(name: EngineName = EngineName.PROCESS) -> Engine:
     return {EngineName.PROCESS: ProcessEngine}[name](default_layout())
+
+
+@contextlib.contextmanager
+def _showing_stages() -> Iterator[Callable[[Stage], None]]:
+    """Says what a build has done last, to a person who watches."""
+    console = Console(stderr=True)
+    with console.status("building") as shown:
+        yield lambda stage: shown.update(f"building: {stage.name} took {stage.duration_s:.1f} s")
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ AstraeaError
     ├── StarterError     `astraea init` would overwrite something, or has nothing to start from
     ├── BuildError       a service's folder can't be made into an image
     ├── ImageError       an image that is not there, or is not what its digest says
+    ├── RegistryError    a registry does not answer, refuses, or lacks what is asked for
     ├── NodeError        an unknown, doubled or busy node, or a node list that doesn't read
     ├── PlacementError   no node suits a service
     ├── BrokerError      the broker doesn't answer, or answers nonsense
@@ -31,6 +32,10 @@ class BuildError(DeployerError):
 
 class ImageError(DeployerError):
     """An image is not in the layout, or its content doesn't match its digest."""
+
+
+class RegistryError(DeployerError):
+    """A registry can't be reached, refuses, or has not what is asked for."""
 
 
 class NodeError(DeployerError):

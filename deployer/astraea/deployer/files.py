@@ -18,6 +18,11 @@ def data_folder() -> Path:
     return _xdg("XDG_DATA_HOME", ".local/share")
 
 
+def cache_folder() -> Path:
+    """What can be made anew: the layers of packages that are known."""
+    return _xdg("XDG_CACHE_HOME", ".cache")
+
+
 def state_folder() -> Path:
     """What belongs to running things: their files, ports and logs."""
     return _xdg("XDG_STATE_HOME", ".local/state")

@@ -1,16 +1,17 @@
 """Layers of an image: files as a compressed tar that depends on their content, names and executability alone."""
 
-import gzip
 import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from isal import igzip
+
 from .errors import BuildError, ImageError
 from .oci import LAYER_MEDIA_TYPE, Descriptor, DigestingWriter, ImageLayout
 
-# Weights hardly shrink at any level, and the rest is small: the fastest level saves the time.
+# ISA-L compresses six times as fast as zlib at its fastest, for 3 % more bytes.
 _GZIP_LEVEL = 1
 
 
@@ -40,11 +41,15 @@ def write_layer(layout: ImageLayout, files: Mapping[str, Path]) -> Layer:
     known = layout.layer_of(ahead.digest)
     if known is not None:
         return Layer(known, ahead.digest, ahead.size, written=False)
-    with layout.new_blob() as blob, gzip.GzipFile("", "wb", _GZIP_LEVEL, fileobj=blob, mtime=0) as compressed:
+    with layout.new_blob() as blob, _compressing(blob) as compressed:
         tar = DigestingWriter(compressed)
         _write_tar(tar, files)
     descriptor = Descriptor(media_type=LAYER_MEDIA_TYPE, digest=blob.digest, size=blob.size)
     return Layer(descriptor, tar.digest, tar.size, written=True)
+
+
+def _compressing(sink: DigestingWriter) -> igzip.IGzipFile:
+    return igzip.IGzipFile("", "wb", _GZIP_LEVEL, fileobj=sink, mtime=0)  # type: ignore[no-untyped-call] # isal has annotations elsewhere only
 
 
 def _write_tar(sink: DigestingWriter, files: Mapping[str, Path]) -> None:
@@ -79,5 +84,5 @@ def unpack_layer(layout: ImageLayout, layer: Descriptor, into: Path) -> None:
     try:
         with layout.open(layer) as blob, tarfile.open(fileobj=blob, mode="r:gz") as tar:
             tar.extractall(into, filter="data")
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, igzip.BadGzipFile) as error:
         raise ImageError(f"the layer {layer.digest} can't be unpacked: {error}") from None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
 from .errors import ImageError
@@ -42,6 +42,16 @@ class _Document(BaseModel):
         return self.model_dump_json(by_alias=True, exclude_none=True)
 
 
+class OfPlatform(BaseModel):
+    """What a manifest of an index runs on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    architecture: str
+    """As Go names it: `amd64`, `arm64`."""
+    os: str = "linux"
+
+
 class Descriptor(_Document):
     """Points to a blob."""
 
@@ -50,6 +60,7 @@ class Descriptor(_Document):
     size: int = Field(ge=0)
     """Bytes."""
     annotations: dict[str, str] | None = None
+    platform: OfPlatform | None = None
 
     @property
     def reference(self) -> str | None:
@@ -74,13 +85,32 @@ class Manifest(_Document):
     layers: tuple[Descriptor, ...]
 
 
+class Healthcheck(BaseModel):
+    """How Docker finds out whether a container is well; other engines pass it over."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_pascal, populate_by_name=True)
+
+    test: tuple[str, ...]
+    interval: int
+    """Nanoseconds, as all of these."""
+    timeout: int
+    start_period: int
+
+
 class RunConfig(BaseModel):
     """How a container of the image runs."""
 
     model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_pascal, populate_by_name=True)
 
+    user: str | None = None
+    env: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    exposed_ports: dict[str, dict[str, str]] | None = None
+    stop_signal: str | None = None
+    healthcheck: Healthcheck | None = None
     working_dir: str = "/"
-    labels: dict[str, str] = {}
+    labels: Annotated[dict[str, str], BeforeValidator(lambda labels: labels or {})] = {}
 
 
 class RootFs(BaseModel):
@@ -212,7 +242,7 @@ class ImageLayout:
                 Path(file.name).unlink(missing_ok=True)
                 raise
 
-    def put(self, document: Manifest | ImageConfig, media_type: str) -> Descriptor:
+    def put(self, document: Index | Manifest | ImageConfig, media_type: str) -> Descriptor:
         """Store a document as a blob. Needs `writing`."""
         with self.new_blob() as blob:
             blob.write(document.to_json().encode())

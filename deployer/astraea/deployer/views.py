@@ -6,17 +6,17 @@ from rich.table import Table
 
 from .deployment import Deployment, Progress
 from .engines import InstanceStatus
-from .images import Build
 from .nodes import Node
+from .packaging.stages import Stage
 from .status import InstanceView
 
 _STEP_STYLES = {"starting": "dim", "loading": "yellow", "ready": "cyan", "serving": "green"}
 
 
-def build_table(build: Build) -> Table:
-    """What a build made of each stage, and how long it took."""
+def build_table(stages: Iterable[Stage]) -> Table:
+    """What a build made in each stage, and how long it took."""
     table = _table("stage", "packed>", "unpacked>", "", "took>")
-    for stage in build.stages:
+    for stage in stages:
         layer = stage.layer
         sizes = (
             ("", "", "")

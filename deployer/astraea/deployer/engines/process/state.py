@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 
 from ...errors import EngineError
 from ...files import locked, state_folder, write_atomically
-from ...images import SERVICE_FOLDER
+from ...packaging.folder import SERVICE_FOLDER
 from .. import InstancePlan
 
 

@@ -1,0 +1,114 @@
+"""A service's container image for each platform, made on this machine and put into a registry."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from astraea.protocol import ServiceSpec, load_service_spec
+
+from ..errors import BuildError
+from ..layers import Layer
+from ..oci import ImageLayout
+from ..registry import Reference, Registry, find_credentials
+from .base import find_base
+from .container import own_layer, write_container, zoo_layer
+from .dependencies import Architecture
+from .folder import service_layers
+from .packages import locked, packages_layer
+from .pushing import push_image, push_name
+from .requirements import requirements_of
+from .revision import revision_of
+from .stages import Stage, StageWatch
+
+
+class ContainerBuild(NamedTuple):
+    """A container image in a registry, and how it came about."""
+
+    reference: Reference
+    """With its digest: that of an index if there are several platforms."""
+    spec: ServiceSpec
+    revision: str
+    stages: tuple[Stage, ...]
+    sent_bytes: int
+    """What the registry had not yet."""
+
+    @property
+    def duration_s(self) -> float:
+        """Of all stages together."""
+        return sum(stage.duration_s for stage in self.stages)
+
+
+def build_container(
+    directory: Path,
+    layout: ImageLayout,
+    target: Reference,
+    *,
+    base: Reference,
+    architectures: Sequence[Architecture],
+    on_stage: Callable[[Stage], None] = lambda _stage: None,
+) -> ContainerBuild:
+    """Make an image of a service's folder for each platform, and push what the registry lacks.
+
+    Args:
+        directory: the service's folder. Its lock of packages is written there if there is none, or it fits no more.
+        layout: keeps layers from one build to the next.
+        target: the image's name.
+        base: the image below.
+        architectures: of the machines that it is to run on.
+        on_stage: is told of each stage that is done.
+
+    Raises:
+        ServiceSpecError: the folder's `astraea.yaml` is wrong.
+        BuildError: something can't go into an image, or a package can't be had.
+        RegistryError: a registry does not answer, or refuses.
+    """
+    spec = load_service_spec(directory)
+    watch = StageWatch(on_stage)
+    requirements = requirements_of(directory, spec)
+    watch.done("read")
+    with ExitStack() as stack:
+        registry = stack.enter_context(_registry(target.host))
+        source = registry if base.host == target.host else stack.enter_context(_registry(base.host))
+        bases = [find_base(source, base, architecture) for architecture in architectures]
+        watch.done("base")
+        text = locked(directory, requirements, bases[0].platform)
+        watch.done("lock")
+        stack.enter_context(_written(layout))
+        shared = []
+        for name, layer in _shared_layers(layout, directory, spec):
+            shared.append(layer)
+            watch.done(name, layer)
+        manifests, sent_bytes = [], 0
+        for found in bases:
+            packages = packages_layer(layout, text, found.platform)
+            watch.done(f"packages {found.platform.architecture}", packages)
+            manifest = write_container(layout, spec, found, [packages, *shared])
+            manifests.append(manifest)
+            layout.tag(f"{target}-{found.platform.architecture}", manifest)
+            sent_bytes += push_image(layout, manifest, target, registry, base=found, source=source)
+            watch.done(f"push {found.platform.architecture}")
+        named = push_name(layout, target, manifests, registry)
+        watch.done("name")
+    return ContainerBuild(named, spec, revision_of(spec, str(named.digest)), watch.stages, sent_bytes)
+
+
+def _shared_layers(layout: ImageLayout, directory: Path, spec: ServiceSpec) -> Iterator[tuple[str, Layer]]:
+    """The layers that are the same for every platform, what changes least first."""
+    yield "astraea", own_layer(layout)
+    if spec.model is not None and spec.model.startswith("zoo:"):
+        yield "model", zoo_layer(layout, spec.model)
+    yield from service_layers(layout, directory, spec)
+
+
+def _registry(host: str) -> Registry:
+    return Registry(host, find_credentials(host))
+
+
+@contextmanager
+def _written(layout: ImageLayout) -> Iterator[None]:
+    try:
+        with layout.writing():
+            yield
+    except OSError as error:
+        raise BuildError(f"the image can't be written to {layout.root}: {error.strerror}") from None

@@ -1,0 +1,129 @@
+"""Images that container engines run: a base, packages, astraea itself, the weights, the application; a layer for each.
+
+They are made on this machine without an engine and without running anything of the image. What changes seldom lies
+below what changes often, so that a change of the handler moves a few kilobytes.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import distribution
+from pathlib import Path
+
+import astraea
+from astraea.protocol import ServiceSpec
+
+from ..errors import BuildError
+from ..layers import Layer, write_layer
+from ..oci import (
+    CONFIG_MEDIA_TYPE,
+    MANIFEST_MEDIA_TYPE,
+    Descriptor,
+    Healthcheck,
+    ImageConfig,
+    ImageLayout,
+    Manifest,
+    RootFs,
+    RunConfig,
+)
+from .base import Base
+from .folder import SERVICE_FOLDER
+from .packages import HOME
+from .revision import labels_of
+
+_PARTS = ("protocol", "models", "edge_server", "deployer")
+"""Of astraea: what serves, and the command that starts it."""
+_CACHE = f"{HOME}/cache"
+_USER = "65532:65532"
+"""Nobody in particular, as in distroless images: an instance writes nothing but temporary files."""
+_BASE_NAME, _BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+_SECOND_NS = 10**9
+_HEALTHY = "import urllib.request as r; r.urlopen('http://127.0.0.1:{port}/livez', timeout=3)"
+
+
+def own_layer(layout: ImageLayout) -> Layer:
+    """The layer of astraea's own code. Needs `writing`."""
+    files = {}
+    for part in _PARTS:
+        (root,) = [Path(path, part) for path in astraea.__path__ if Path(path, part).is_dir()]
+        for path in root.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                files[f"{HOME}/astraea/{part}/{path.relative_to(root)}"] = path
+    files |= {f"{HOME}/{path}": place for path, place in _metadata()}
+    return write_layer(layout, files)
+
+
+def _metadata() -> Iterator[tuple[str, Path]]:
+    """What tells `importlib.metadata` the version."""
+    for path in distribution("astraea").files or ():
+        if path.name == "METADATA" and path.parent.name.endswith(".dist-info"):
+            yield str(path), Path(str(path.locate()))
+
+
+def zoo_layer(layout: ImageLayout, model: str) -> Layer:
+    """The layer of a model of the zoo, pulled and converted here so that nodes need not. Needs `writing`.
+
+    Raises:
+        BuildError: it can't be had.
+    """
+    ended = subprocess.run(  # noqa: S603 - our own command line
+        [sys.executable, "-P", "-m", "astraea.deployer", "models", "pull", model],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if ended.returncode != 0:
+        raise BuildError(f"the model {model} can't be had: {ended.stderr.strip()}")
+    folder = Path(ended.stdout.strip())
+    inside = f"{_CACHE}/astraea/models/{folder.parent.name}/{folder.name}"
+    files = {f"{inside}/{path.relative_to(folder)}": path for path in folder.rglob("*") if path.is_file()}
+    return write_layer(layout, files)
+
+
+def write_container(layout: ImageLayout, spec: ServiceSpec, base: Base, layers: Sequence[Layer]) -> Descriptor:
+    """Store the manifest and configuration of an image of these layers on a base. Needs `writing`.
+
+    Returns:
+        The manifest's descriptor.
+    """
+    config = ImageConfig(
+        architecture=base.platform.architecture,
+        config=_run_config(spec, base),
+        rootfs=RootFs(diff_ids=(*base.config.rootfs.diff_ids, *(layer.diff_id for layer in layers))),
+    )
+    manifest = Manifest(
+        config=layout.put(config, CONFIG_MEDIA_TYPE),
+        layers=(*base.layers, *(layer.descriptor for layer in layers)),
+    )
+    return layout.put(manifest, MANIFEST_MEDIA_TYPE)
+
+
+def _run_config(spec: ServiceSpec, base: Base) -> RunConfig:
+    return RunConfig(
+        user=_USER,
+        env=tuple(f"{name}={value}" for name, value in {**_environment(base), **_OWN_ENVIRONMENT}.items()),
+        entrypoint=("python3", "-P", "-m", "astraea.deployer", "serve", f"/{SERVICE_FOLDER}"),
+        cmd=("--host=0.0.0.0",),
+        exposed_ports={f"{spec.port}/tcp": {}},
+        stop_signal="SIGTERM",
+        healthcheck=Healthcheck(
+            test=("CMD", "python3", "-S", "-c", _HEALTHY.format(port=spec.port)),
+            interval=10 * _SECOND_NS,
+            timeout=5 * _SECOND_NS,
+            start_period=120 * _SECOND_NS,
+        ),
+        working_dir=f"/{SERVICE_FOLDER}",
+        labels={**labels_of(spec), _BASE_NAME: str(base.reference._replace(digest=None)), _BASE_DIGEST: base.digest},
+    )
+
+
+def _environment(base: Base) -> Mapping[str, str]:
+    return dict(line.partition("=")[::2] for line in base.config.config.env or ())
+
+
+_OWN_ENVIRONMENT = {
+    "PYTHONPATH": f"/{HOME}",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "XDG_CACHE_HOME": f"/{_CACHE}",
+}

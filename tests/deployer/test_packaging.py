@@ -1,0 +1,245 @@
+"""Container images, made without an engine and put into a real registry: what is in them, what a change moves."""
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from astraea.deployer.errors import BuildError
+from astraea.deployer.oci import (
+    CONFIG_MEDIA_TYPE,
+    LAYER_MEDIA_TYPE,
+    MANIFEST_MEDIA_TYPE,
+    Descriptor,
+    ImageConfig,
+    ImageLayout,
+    Index,
+    Manifest,
+    RootFs,
+    RunConfig,
+)
+from astraea.deployer.packaging.building import ContainerBuild, build_container
+from astraea.deployer.packaging.dependencies import Architecture, Platform, lock, parse_platforms
+from astraea.deployer.packaging.requirements import requirements_of
+from astraea.deployer.registry import Reference, Registry
+from astraea.protocol import load_service_spec
+from tests.conftest import need
+
+from .conftest import WriteService
+from .registry_server import running_registry
+
+_ELF_MACHINES = {62: "amd64", 183: "arm64"}  # https://www.sco.com/developers/gabi/latest/ch4.eheader.html, e_machine
+NUMBERS = "import numpy\n\n\ndef predict(model: None, name: str) -> str:\n    return str(numpy.ones(3))\n"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    need("registry-server", shutil.which("docker-registry") is not None, "docker-registry is not installed")
+    with running_registry(tmp_path_factory.mktemp("registry")) as host, Registry(host) as client:
+        put_base(client)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What builds of one user keep: their layout and cache."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def layout(kept: Path, monkeypatch: pytest.MonkeyPatch) -> ImageLayout:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept / "cache"))
+    return ImageLayout(kept / "layout")
+
+
+def put_base(registry: Registry) -> None:
+    """`python:3.11` for two platforms, as far as a build looks into it."""
+    entries = []
+    for architecture in ("amd64", "arm64"):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:gz") as tar:
+            tar.addfile(tarfile.TarInfo(f"etc/{architecture}"))
+        layer = put(registry, content.getvalue(), LAYER_MEDIA_TYPE)
+        config = ImageConfig(
+            architecture=architecture,
+            config=RunConfig(env=("PATH=/usr/bin", "PYTHON_VERSION=3.11.9")),
+            rootfs=RootFs(diff_ids=(layer.digest,)),
+        )
+        manifest = Manifest(config=put(registry, config.to_json().encode(), CONFIG_MEDIA_TYPE), layers=(layer,))
+        text = manifest.to_json().encode()
+        entry = described(text, MANIFEST_MEDIA_TYPE)
+        registry.put_manifest(base(registry).at(entry.digest), text, MANIFEST_MEDIA_TYPE)
+        entries.append({**entry.model_dump(by_alias=True), "platform": {"os": "linux", "architecture": architecture}})
+    index = Index.model_validate({"manifests": entries})
+    registry.put_manifest(base(registry), index.to_json().encode(), index.media_type)
+
+
+def base(registry: Registry) -> Reference:
+    return Reference(registry.host, "library/python", "3.11")
+
+
+def described(content: bytes, media_type: str) -> Descriptor:
+    return Descriptor(media_type=media_type, digest=f"sha256:{hashlib.sha256(content).hexdigest()}", size=len(content))
+
+
+def put(registry: Registry, content: bytes, media_type: str) -> Descriptor:
+    registry.put_blob("library/python", described(content, media_type), [content])
+    return described(content, media_type)
+
+
+def build(
+    folder: Path, layout: ImageLayout, registry: Registry, *architectures: Architecture, name: str = "hello"
+) -> ContainerBuild:
+    target = Reference(registry.host, name, "1.0.0")
+    return build_container(folder, layout, target, base=base(registry), architectures=architectures or ("amd64",))
+
+
+def pulled(registry: Registry, reference: Reference, into: Path) -> tuple[ImageConfig, Path]:
+    """An image's configuration, and its files laid out as a container has them."""
+    manifest = Manifest.model_validate_json(registry.manifest(reference).content)
+    with registry.blob(reference.repository, manifest.config.digest) as parts:
+        config = ImageConfig.model_validate_json(b"".join(parts))
+    for layer in manifest.layers:
+        with registry.blob(reference.repository, layer.digest) as parts:
+            content = io.BytesIO(b"".join(parts))
+        with tarfile.open(fileobj=content, mode="r:gz") as tar:
+            tar.extractall(into, filter="data")
+    return config, into
+
+
+def elf_machines(folder: Path) -> set[str]:
+    """What the compiled files below a folder run on."""
+    files = (path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {_ELF_MACHINES[content[18]] for content in files if content.startswith(b"\x7fELF")}
+
+
+def test_an_image_has_all_that_its_service_needs_and_starts_it_as_nobody(
+    write_service: WriteService, layout: ImageLayout, registry: Registry, tmp_path: Path
+) -> None:
+    done = build(write_service(handler=NUMBERS), layout, registry)
+    config, root = pulled(registry, done.reference, tmp_path / "root")
+    assert (root / "app" / "handler.py").read_text() == NUMBERS
+    packages = {path.name for path in (root / "opt" / "astraea").iterdir()}
+    assert {"numpy", "onnxruntime", "starlette", "astraea"} <= packages
+    assert not {"torch", "sklearn", "fastapi", "docker"} & packages
+    assert (root / "etc" / "amd64").is_file(), "the base's own layer"
+    run = config.config
+    assert (run.user, run.stop_signal, run.exposed_ports) == ("65532:65532", "SIGTERM", {"8000/tcp": {}})
+    assert {"PATH=/usr/bin", "PYTHONPATH=/opt/astraea"} <= set(run.env or ())
+    assert run.labels["org.opencontainers.image.version"] == "1.0.0"
+
+
+def test_a_change_of_the_handler_moves_kilobytes(
+    write_service: WriteService, layout: ImageLayout, registry: Registry
+) -> None:
+    first = build(write_service(), layout, registry, name="changing")
+    assert first.sent_bytes > 10_000_000
+    second = build(
+        write_service(handler="def predict(model: None, name: str) -> str: ...\n"), layout, registry, name="changing"
+    )
+    assert 0 < second.sent_bytes < 100_000
+    assert first.revision != second.revision
+    assert (
+        build(
+            write_service(handler="def predict(model: None, name: str) -> str: ...\n"),
+            layout,
+            registry,
+            name="changing",
+        ).sent_bytes
+        == 0
+    )
+
+
+def test_the_same_inputs_give_the_same_digest_in_two_folders_and_layouts(
+    write_service: WriteService,
+    layout: ImageLayout,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = build(write_service("one"), layout, registry, name="same")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    two = build(write_service("two"), ImageLayout(tmp_path / "other"), registry, name="same")
+    assert one.reference == two.reference
+
+
+def test_an_image_for_arm64_is_made_here_and_holds_nothing_compiled_for_another_machine(
+    write_service: WriteService, layout: ImageLayout, registry: Registry, tmp_path: Path
+) -> None:
+    done = build(write_service(handler=NUMBERS), layout, registry, "amd64", "arm64", name="both")
+    index = Index.model_validate_json(registry.manifest(done.reference).content)
+    for entry in index.manifests:
+        assert entry.platform is not None
+        architecture = entry.platform.architecture
+        config, root = pulled(registry, done.reference.at(entry.digest), tmp_path / architecture)
+        assert config.architecture == architecture
+        assert (root / "etc" / architecture).is_file()
+        assert elf_machines(root) == {architecture}
+
+
+def test_the_lock_is_kept_beside_the_template_and_stays_out_of_the_image(
+    write_service: WriteService, layout: ImageLayout, registry: Registry, tmp_path: Path
+) -> None:
+    folder = write_service()
+    done = build(folder, layout, registry, name="locked")
+    assert "numpy==" in (folder / "astraea.lock").read_text()
+    _, root = pulled(registry, done.reference, tmp_path / "root")
+    assert not (root / "app" / "astraea.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("handler", "written", "expected", "unexpected"),
+    [
+        ("import PIL.Image\nfrom sklearn import svm\n", "", {"pillow", "scikit-learn"}, {"onnx"}),
+        ("import json, helper\n", "", {"httpx", "onnxruntime"}, {"json", "helper", "torch"}),
+        ("import cv2\n", "opencv-python-headless==4.11.0.86  # pinned\n", {"opencv-python-headless==4.11.0.86"}, set()),
+    ],
+)
+def test_requirements_follow_the_handlers_imports_and_what_is_written(
+    write_service: WriteService, handler: str, written: str, expected: set[str], unexpected: set[str]
+) -> None:
+    extra = {"helper.py": "import httpx\n"} | ({"requirements.txt": written} if written else {})
+    folder = write_service(handler=handler, **extra)
+    found = requirements_of(folder, load_service_spec(folder))
+    names = {text.partition(">")[0].partition("<")[0].partition("[")[0] for text in found}
+    assert expected <= names
+    assert not unexpected & names
+
+
+def test_a_handler_that_is_no_python_is_refused_with_its_line(write_service: WriteService) -> None:
+    folder = write_service(handler="def predict(:\n")
+    with pytest.raises(BuildError, match=r"handler\.py is no Python: .*line 1"):
+        requirements_of(folder, load_service_spec(folder))
+
+
+def test_packages_that_do_not_go_together_are_named() -> None:
+    with pytest.raises(BuildError, match="numpy"):
+        lock(["numpy==1.26.0", "numpy==2.0.0"], Platform("amd64", "3.11"))
+
+
+def test_platforms_are_read_as_docker_writes_them() -> None:
+    assert parse_platforms("linux/amd64, linux/arm64") == ("amd64", "arm64")
+    with pytest.raises(BuildError, match="windows/amd64"):
+        parse_platforms("windows/amd64")
+
+
+def test_a_base_without_python_is_refused(write_service: WriteService, layout: ImageLayout, registry: Registry) -> None:
+    target = Reference(registry.host, "hello", "1.0.0")
+    with pytest.raises(BuildError, match="does not say which Python"):
+        build_container(write_service(), layout, target, base=put_without_python(registry), architectures=("amd64",))
+
+
+def put_without_python(registry: Registry) -> Reference:
+    config = ImageConfig(architecture="amd64", rootfs=RootFs(diff_ids=()))
+    manifest = Manifest(
+        config=put(registry, json.dumps(json.loads(config.to_json())).encode(), CONFIG_MEDIA_TYPE), layers=()
+    )
+    reference = Reference(registry.host, "library/python", "bare")._replace(repository="library/python")
+    other = reference._replace(tag="none")
+    registry.put_manifest(other, manifest.to_json().encode(), MANIFEST_MEDIA_TYPE)
+    return other
