@@ -4,11 +4,15 @@ What is sent and expected here is what `docs/stream-protocol.md` says.
 """
 
 import json
+import re
 import signal
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -242,6 +246,19 @@ def test_a_server_that_ends_answers_what_it_has_and_says_so(
         assert client.results(1)[0][:3] == (1, 200, 0)
         assert client.end() == (1001, "the instance is about to end")
     assert server.process.wait(timeout=20) == 0
+
+
+def test_the_documentation_s_client_is_a_whole_client(url: str, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/stream-protocol.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "client.py").write_text(code)
+    photos = [tmp_path / f"{number}.jpg" for number in range(1, 8)]
+    for number, photo in enumerate(photos, start=1):
+        photo.write_bytes(bytes(number))
+    done = subprocess.run(
+        [sys.executable, tmp_path / "client.py", url, *photos], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert sorted(done.stdout.splitlines()) == [f'{number} 200 {{"output":{number}}}' for number in range(1, 8)]
 
 
 def test_another_revision_says_hello_before_its_first_answer(
