@@ -1,5 +1,7 @@
 """A frame's image as bytes for the wire."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,13 @@ from .encoding import Encoding, Size
 from .errors import DeviceError
 
 JPEG_MEDIA_TYPE = "image/jpeg"
+
+
+class Payload(NamedTuple):
+    """A frame as it is sent."""
+
+    data: bytes
+    media_type: str
 
 
 def check_picture(image: NDArray[np.uint8]) -> None:
@@ -20,12 +29,14 @@ def check_picture(image: NDArray[np.uint8]) -> None:
         raise DeviceError(f"an image must be RGB uint8 of shape H x W x 3, not {image.dtype} of shape {image.shape}")
 
 
-def encode(image: NDArray[np.uint8], encoding: Encoding) -> bytes:
-    """Compress an RGB uint8 H x W x 3 image, scaled down before where the encoding says so."""
+def scaled(image: NDArray[np.uint8], encoding: Encoding) -> NDArray[np.uint8]:
+    """An RGB uint8 H x W x 3 image in the size that the encoding asks for."""
     original = Size(image.shape[1], image.shape[0])
     size = encoding.size(original)
-    scaled = image if size == original else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    _, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(scaled, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, encoding.quality]
-    )
-    return jpeg.tobytes()
+    return image if size == original else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def encode(image: NDArray[np.uint8], encoding: Encoding) -> bytes:
+    """Compress an RGB uint8 H x W x 3 image, scaled down before where the encoding says so."""
+    picture = cv2.cvtColor(scaled(image, encoding), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, encoding.quality])[1].tobytes()

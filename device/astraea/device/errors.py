@@ -3,6 +3,7 @@
 AstraeaError
 └── DeviceError
     ├── CameraError            a camera, video or folder that can't be opened, is not there, or delivers no picture
+    ├── MissingExtraError      something that needs a package that isn't installed
     ├── BrokerError            the broker is away, or its answer makes no sense
     ├── ProfileError           a profile that can't be read, says what can't be, or can't be measured
     ├── SimulationError        a trace that can't be read or says what can't be
@@ -25,6 +26,10 @@ class DeviceError(AstraeaError):
 
 class CameraError(DeviceError):
     """A source of frames can't be opened, is not there, or stopped delivering pictures."""
+
+
+class MissingExtraError(DeviceError):
+    """A package of an extra isn't installed; the hint has the command that installs it."""
 
 
 class BrokerError(DeviceError):

@@ -1,9 +1,14 @@
 """What carries frames to a remote target and answers back, whichever way it does."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from astraea.protocol import Problem, ServerTiming
 
+from ..codec import Payload
+from ..encoding import Encoding
 from ..errors import RefusedError
 
 MAX_REPLY_BYTES = 8 * 2**20
@@ -47,6 +52,14 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class PictureEncoder(Protocol):
+    """A transport that compresses pictures in its own way, such as frames of a video; the others are given JPEGs."""
+
+    def encode(self, image: NDArray[np.uint8], encoding: Encoding) -> Payload:
+        """What to send for a picture, RGB uint8 H x W x 3; called in any thread, for each frame that is sent."""
 
 
 def refusal(url: str, status: int, body: bytes) -> RefusedError:

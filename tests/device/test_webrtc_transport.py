@@ -1,0 +1,135 @@
+"""Frames as a video to a real `astraea serve`, over UDP of this machine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic_core import from_json
+
+from astraea.device import HttpTransport, RefusedError, UnreachableError
+from astraea.device.encoding import Encoding
+from astraea.device.transports import webrtc
+from astraea.device.transports.base import PictureEncoder, Transport
+from astraea.device.transports.webrtc.transport import VIDEO_MEDIA_TYPE, WebRtcTransport
+from tests.edge_server.conftest import Server, StartServer, WriteService, settle, start_server, write_service
+from tests.edge_server.publisher import NUMBER_HANDLER, numbered
+
+from .conftest import HttpReply, Peer
+
+__all__ = ["start_server", "write_service"]  # fixtures
+
+FULL = Encoding()
+
+
+async def video(url: str) -> WebRtcTransport:
+    """A transport whose connection has come about."""
+    transport = webrtc.open_webrtc(url, HttpTransport(url))
+    assert isinstance(transport, WebRtcTransport)
+    await transport.probe(b"x")
+    await settle(lambda: transport.is_video, 20)
+    return transport
+
+
+@pytest.fixture
+def server(start_server: StartServer, write_service: WriteService) -> Server:
+    return start_server(write_service(NUMBER_HANDLER))
+
+
+@pytest.fixture
+async def transport(server: Server) -> AsyncIterator[WebRtcTransport]:
+    with server.client() as client:
+        transport = await video(str(client.base_url))
+    yield transport
+    await transport.close()
+
+
+async def ask(transport: WebRtcTransport, number: int) -> int:
+    """The number that the server reads on the picture with this one."""
+    payload = await asyncio.to_thread(transport.encode, numbered(number), FULL)
+    assert payload.media_type == VIDEO_MEDIA_TYPE
+    async with asyncio.timeout(10):
+        reply = await transport.send(payload.data, payload.media_type)
+    assert reply.server.total_ms <= reply.elapsed_ms + 1
+    return int(from_json(reply.body)["number"])
+
+
+async def test_each_frame_gets_its_own_answer(transport: WebRtcTransport) -> None:
+    assert isinstance(transport, PictureEncoder)
+    assert [await ask(transport, number) for number in range(100, 110)] == list(range(100, 110))
+    answers = await asyncio.gather(*(ask(transport, number) for number in range(3)))
+    assert answers == [0, 1, 2]
+
+
+async def test_a_frame_that_nobody_sends_is_still_seen_by_those_after_it(transport: WebRtcTransport) -> None:
+    await ask(transport, 1)
+    for number in range(2, 6):
+        transport.encode(numbered(number), FULL)
+    assert await ask(transport, 6) == 6
+
+
+async def test_frames_go_the_other_way_while_the_server_takes_no_video(peer: Peer) -> None:
+    peer.reply = HttpReply(404)
+    transport = WebRtcTransport(peer.url, HttpTransport(peer.url))
+    with pytest.raises(RefusedError):
+        await transport.probe(b"x")
+    await settle(lambda: transport.failure is not None)
+    assert "whip answered 501" in str(transport.failure)
+    peer.reply = HttpReply(body=b"{}")
+    payload = transport.encode(numbered(1), FULL)
+    assert payload.media_type == "image/jpeg"
+    assert (await transport.send(payload.data, payload.media_type)).body == b"{}"
+    await transport.close()
+
+
+async def test_a_connection_that_ends_is_replaced(transport: WebRtcTransport) -> None:
+    await ask(transport, 1)
+    before = transport._publication
+    assert before is not None
+    payload = transport.encode(numbered(2), FULL)
+    await before.close()
+    with pytest.raises(UnreachableError, match="connection has ended"):
+        await transport.send(payload.data, payload.media_type)
+    await settle(lambda: transport.is_video, 20)
+    assert await ask(transport, 3) == 3
+
+
+async def test_a_server_that_goes_away_is_found_again(
+    write_service: WriteService, start_server: StartServer, tmp_path: Path
+) -> None:
+    folder = write_service(NUMBER_HANDLER)
+    server = start_server(folder)
+    with server.client() as client:
+        url = str(client.base_url)
+    transport = await video(url)
+    server.process.kill()
+    server.process.wait()
+    payload = transport.encode(numbered(1), FULL)
+    with pytest.raises((UnreachableError, TimeoutError)):
+        async with asyncio.timeout(3):
+            await transport.send(payload.data, payload.media_type)
+    port = url.rstrip("/").rpartition(":")[2]
+    with start_server(folder, "--port", port).client():
+        await settle(lambda: transport.is_video and not transport._is_silent(), 20)
+        assert await ask(transport, 2) == 2
+    await transport.close()
+
+
+async def test_what_the_service_refuses_says_why(server: Server, transport: WebRtcTransport) -> None:
+    payload = transport.encode(np.zeros((8000, 8002, 3), np.uint8), FULL)
+    with pytest.raises(RefusedError, match=r"64\.0 Mpx"):
+        async with asyncio.timeout(20):
+            await transport.send(payload.data, payload.media_type)
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "aiortc", None)
+    monkeypatch.delitem(sys.modules, "astraea.device.transports.webrtc.transport", raising=False)
+    monkeypatch.delitem(sys.modules, "astraea.device.transports.webrtc.connection", raising=False)
+    unused: Transport = HttpTransport("http://127.0.0.1:1")
+    with pytest.raises(Exception, match="aiortc") as caught:
+        webrtc.open_webrtc("http://127.0.0.1:1", unused)
+    assert caught.value.hint == "pip install 'astraea[webrtc]'"  # type: ignore[attr-defined] # an AstraeaError's
