@@ -57,7 +57,17 @@ def test_the_margin_is_of_the_size_of_the_errors(judged: list[tuple[float, float
     for expected_s, actual_s in judged:
         pace.judge(expected_s, actual_s)
     errors = [abs(expected_s - actual_s) for expected_s, actual_s in judged]
-    assert 3 * min(errors) * 0.999 <= pace.margin_s <= 3 * max(errors) * 1.001
+    assert 4 * min(errors) * 0.999 <= pace.margin_s <= 4 * max(errors) * 1.001
+
+
+@given(st.floats(1e-3, 1), st.floats(0, 0.9))
+def test_what_a_call_needs_is_more_the_more_calls_differ(service_s: float, spread: float) -> None:
+    pace, ended_s = Pace(), 0.0
+    for number in range(400):
+        took_s = service_s * (1 + spread * (-1) ** number)
+        pace.observe(ended_s, ended_s + took_s)
+        ended_s += took_s
+    assert pace.needed_s == pytest.approx(service_s * (1 + 4 * spread), rel=0.1)
 
 
 @pytest.fixture

@@ -137,9 +137,9 @@ def forget_modules(folder: Path) -> dict[str, ModuleType]:
     forgotten = {name: module for name, module in sys.modules.items() if _is_beside(folder, name, module)}
     for name, module in forgotten.items():
         del sys.modules[name]
-        if cached := getattr(module, "__cached__", None):
+        if module.__spec__ is not None and module.__spec__.cached is not None:
             with contextlib.suppress(OSError):
-                Path(cached).unlink(missing_ok=True)
+                Path(module.__spec__.cached).unlink(missing_ok=True)
     importlib.invalidate_caches()
     return forgotten
 

@@ -1,7 +1,7 @@
 """How long a request taken on now will take: measured, so that one which would be too late is refused at once."""
 
 _MEMORY = 0.95  # the weight that the past keeps with each call that ends: some 20 calls count
-_DEVIATIONS = 3
+_DEVIATIONS = 4  # as RFC 6298 has it
 
 
 class Pace:
@@ -17,11 +17,17 @@ class Pace:
         self._service_s = 0.0
         self._last_end_s = 0.0
         self._error_s: float | None = None
+        self._service_error_s = 0.0
 
     @property
     def service_s(self) -> float:
         """What a call takes once it has begun; 0 before any has ended."""
         return self._service_s / self._ended if self._ended else 0.0
+
+    @property
+    def needed_s(self) -> float:
+        """What to leave for a call when it begins: few take longer."""
+        return self.service_s + _DEVIATIONS * self._service_error_s
 
     @property
     def interval_s(self) -> float:
@@ -32,6 +38,9 @@ class Pace:
         """Learn from a call that has ended; calls must come in the order of their ends."""
         took_s = max(0.0, ended_s - began_s)
         since_last_s = max(0.0, ended_s - self._last_end_s)
+        if self._ended:
+            error_s = abs(took_s - self.service_s)
+            self._service_error_s = _MEMORY * self._service_error_s + (1 - _MEMORY) * error_s
         self._ended = self._ended * _MEMORY + 1
         self._service_s = self._service_s * _MEMORY + took_s
         # If the last one ended before this one began, nothing was done in between.

@@ -211,7 +211,7 @@ class WorkerPool:
             return None, AbandonedError("nobody waits for it any more")
         now = perf_counter()
         alone = self.in_flight == 1
-        if now + (0 if alone else self.pace.service_s) > job.deadline_s:
+        if now + (0 if alone else self.pace.needed_s) > job.deadline_s:
             return None, LateError("the deadline can't be met any more; it waited for too long")
         job.began_s = now
         return _attempt(job.work)
