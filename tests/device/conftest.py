@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ class Peer:
         self.reply = HttpReply()
         self.delay_s = 0.0
         self.requests: list[tuple[str, str, bytes]] = []
+        self.on_request: Callable[[Message], object] = lambda _: None
 
 
 class _Server(ThreadingHTTPServer):
@@ -47,6 +49,7 @@ def peer() -> Iterator[Peer]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             double.requests.append((self.command, self.path, body))
+            double.on_request(self.headers)
             time.sleep(double.delay_s)
             self.send_response(double.reply.status)
             for name, value in double.reply.headers:

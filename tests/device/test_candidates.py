@@ -1,5 +1,6 @@
 """Which instances a device knows: asked of the broker, kept through its outages, replaced when others are told."""
 
+import json
 import time
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +10,6 @@ import pytest
 
 from astraea.device import (
     BrokerBack,
-    BrokerClient,
     BrokerError,
     CandidatesChanged,
     DeviceError,
@@ -17,6 +17,9 @@ from astraea.device import (
     OffloadClient,
     UnreachableError,
 )
+from astraea.device.brokerclient import BrokerClient
+from astraea.device.profile import Price
+from astraea.device.transports import Credential
 from astraea.protocol import Candidate, Candidates, Instance, Location
 
 from .conftest import HttpReply, Peer
@@ -137,3 +140,25 @@ def test_every_candidate_is_measured_before_the_first_frame(peer: Peer) -> None:
     peer.reply = told("a", "b", "c")
     with client_of(peer, {}, []) as client:
         assert all(target.rtt_ms is not None for target in client.snapshot().targets)
+
+
+async def test_tokens_and_prices_come_with_the_candidates(peer: Peer) -> None:
+    document = json.loads(told("a", "b", ttl_s=60).body)
+    document["candidates"][0]["instance"]["price"] = {"per_hour": 0.5, "per_gb": 2}
+    peer.reply = HttpReply(body=json.dumps(document | {"token": "t0k3n", "token_ttl_s": 30}).encode())
+    credential = Credential()
+    client = BrokerClient(peer.url, "s", credential=credential)
+    targets, ttl_s = await client.candidates(None)
+    await client.close()
+    assert [target.price for target in targets] == [Price(per_cpu_hour=0.5, per_gb=2), None]
+    assert credential.headers == {"authorization": "Bearer t0k3n"}
+    assert "t0k3n" not in repr(credential)
+    assert ttl_s == 15  # in time to renew the token
+
+
+def test_the_app_s_own_token_goes_to_the_edge(peer: Peer) -> None:
+    seen: list[str | None] = []
+    peer.on_request = lambda headers: seen.append(headers["authorization"])
+    with OffloadClient("s", edges=[peer.url], token="own", transport="http") as client:
+        client.infer(IMAGE)
+    assert set(seen) == {"Bearer own"}

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from astraea.device import CorruptError, DeviceError, RefusedError, UnreachableError
 from astraea.device.errors import NoStreamError
-from astraea.device.transports import AutoTransport, WebSocketTransport, transport_named
+from astraea.device.transports import AutoTransport, Credential, WebSocketTransport, transport_named
 from astraea.protocol import ServerTiming
 from astraea.protocol.stream import (
     SUBPROTOCOL,
@@ -81,7 +81,7 @@ async def edge() -> AsyncIterator[Edge]:
 
 @pytest.fixture
 async def transport(edge: Edge) -> AsyncIterator[WebSocketTransport]:
-    transport = WebSocketTransport(f"http://127.0.0.1:{edge.port}/", token="secret")
+    transport = WebSocketTransport(f"http://127.0.0.1:{edge.port}/", Credential("secret"))
     yield transport
     await transport.close()
 
@@ -283,6 +283,6 @@ async def test_a_server_with_streams_gets_a_stream(edge: Edge) -> None:
 
 
 def test_a_transport_is_known_by_its_name() -> None:
-    assert transport_named("auto") is AutoTransport
+    assert isinstance(transport_named("auto", Credential())("http://127.0.0.1:9"), AutoTransport)
     with pytest.raises(DeviceError, match="no transport 'pigeon'; choose from auto, http"):
-        transport_named("pigeon")  # type: ignore[arg-type] # what an app without a type checker might do
+        transport_named("pigeon", Credential())  # type: ignore[arg-type] # what an app without a type checker might do

@@ -1,7 +1,6 @@
 """For an app on a device: cameras, and a client that has every frame answered, on the device or at the edge."""
 
 from .camera import Camera, Frame, open_camera
-from .candidates import BrokerClient, FixedCandidates
 from .client import OffloadClient
 from .decision import LOCAL, Decision, Link, Objective, Policy
 from .encoding import Encoding, Size
@@ -41,7 +40,6 @@ from .transports import HttpTransport, Reply, Transport, WebSocketTransport
 __all__ = [
     "LOCAL",
     "BrokerBack",
-    "BrokerClient",
     "BrokerError",
     "BrokerLost",
     "Camera",
@@ -52,7 +50,6 @@ __all__ = [
     "DeviceError",
     "Encoding",
     "Event",
-    "FixedCandidates",
     "Frame",
     "FrameAnswered",
     "FrameDropped",

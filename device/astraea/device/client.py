@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from astraea.protocol import Location, Result
 
 from .camera import Frame
-from .candidates import BrokerClient, FixedCandidates
+from .candidates import CandidateSource, FixedCandidates
 from .codec import check_picture
 from .decision import Objective, Policy
 from .delivery import Late
@@ -32,7 +32,7 @@ from .profile import Profile, read_profile
 from .snapshot import Snapshot
 from .stream import Stream
 from .targets import Targets
-from .transports import Transport, TransportName, transport_named
+from .transports import Credential, Transport, TransportName, transport_named
 
 if TYPE_CHECKING:
     from astraea.models import Detector
@@ -61,6 +61,7 @@ class OffloadClient:
             leaves frames unanswered, and they say so.
         broker: the broker's address; by default `ASTRAEA_BROKER` of the environment, else this machine.
         edges: addresses of edge servers, to do without a broker.
+        token: what edge servers are told to let the device in, where the broker gives it no token for that.
         location: (latitude, longitude) of the device in degrees, so that the broker can prefer what is near.
         objective: what decisions serve: the soonest answer, or within a deadline the most accurate, the least energy,
             the least money.
@@ -85,6 +86,7 @@ class OffloadClient:
         local: "Detector | str | Path | None" = None,
         broker: str | None = None,
         edges: Sequence[str] = (),
+        token: str | None = None,
         location: tuple[float, float] | None = None,
         objective: Objective | None = None,
         profile: Profile | Path | str | None = None,
@@ -100,8 +102,9 @@ class OffloadClient:
         self._events = Events(*filter(None, [on_event]))
         measured = profile if isinstance(profile, Profile | None) else read_profile(Path(profile))
         policy = Policy(local=self._engine is not None, objective=objective, profile=measured)
-        source = FixedCandidates(*edges) if edges else _broker(broker, service, location)
-        connect = transport_named(transport) if isinstance(transport, str) else transport
+        credential = Credential(token)
+        source = FixedCandidates(*edges) if edges else _broker(broker, service, location, credential)
+        connect = transport_named(transport, credential) if isinstance(transport, str) else transport
         self._targets = Targets(source, policy, connect, self._events)
         self._offloader = Offloader(policy, self._targets, self._engine, self._events)
         self._in_flight = in_flight
@@ -229,9 +232,13 @@ def _hand_over(on_result: Callable[[Result], None], outcome: Outcome) -> None:
         _log.exception("a callback failed of the result of frame %d", outcome.seq)
 
 
-def _broker(url: str | None, service: str, location: tuple[float, float] | None) -> BrokerClient:
+def _broker(
+    url: str | None, service: str, location: tuple[float, float] | None, credential: Credential
+) -> CandidateSource:
+    from .brokerclient import BrokerClient  # noqa: PLC0415 - its HTTP takes a quarter of the time of all imports
+
     place = _place(*location) if location else None
-    return BrokerClient(url or os.environ.get("ASTRAEA_BROKER", DEFAULT_BROKER), service, place)
+    return BrokerClient(url or os.environ.get("ASTRAEA_BROKER", DEFAULT_BROKER), service, place, credential)
 
 
 def _place(latitude: float, longitude: float) -> Location:

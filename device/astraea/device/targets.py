@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import NamedTuple
 
@@ -201,9 +201,11 @@ class Targets:
         before, self._ways = self._ways, {}
         for target in found:
             known = before.get(target.name)
-            same = known is not None and known.target == target
-            self._ways[target.name] = before.pop(target.name) if same else _Way(target, self._connect(target.url))
-        self._policy.offer(self._ways)
+            if known is not None and known.target.url == target.url:
+                self._ways[target.name] = replace(before.pop(target.name), target=target)
+            else:
+                self._ways[target.name] = _Way(target, self._connect(target.url))
+        self._policy.offer(self._ways, {target.name: target.price for target in found if target.price is not None})
         self._lost.intersection_update(self._ways)
         self._events.emit(CandidatesChanged(tuple(self._ways)))
         for way in before.values():

@@ -4,7 +4,7 @@ import logging
 from time import monotonic
 
 from ..errors import NoStreamError
-from .base import Reply, Transport
+from .base import Credential, Reply, Transport
 from .http import HttpTransport
 from .websocket import WebSocketTransport
 
@@ -19,11 +19,13 @@ class AutoTransport:
 
     Args:
         url: the server's base address.
+        credential: what authorises us, if the server wants to know.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, credential: Credential | None = None) -> None:
         self._url = url
-        self._stream = WebSocketTransport(url)
+        self._credential = credential or Credential()
+        self._stream = WebSocketTransport(url, self._credential)
         self._requests: HttpTransport | None = None
         self._until_s = 0.0
 
@@ -57,6 +59,6 @@ class AutoTransport:
     def _instead(self, error: NoStreamError) -> HttpTransport:
         if self._requests is None:
             _log.info("%s; sending frames as HTTP requests", error)
-            self._requests = HttpTransport(self._url)
+            self._requests = HttpTransport(self._url, self._credential)
         self._until_s = monotonic() + _TRY_AGAIN_S
         return self._requests

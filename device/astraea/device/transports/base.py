@@ -16,6 +16,25 @@ MAX_REPLY_BYTES = 8 * 2**20
 CONNECT_TIMEOUT_S = 1.0
 
 
+class Credential:
+    """What authorises this device at edge servers: a bearer token, which may be renewed at any time.
+
+    Attributes:
+        token: None where servers ask for none.
+    """
+
+    def __init__(self, token: str | None = None) -> None:
+        self.token = token
+
+    def __repr__(self) -> str:
+        return f"Credential({'...' if self.token else None})"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As a request says it."""
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+
+
 class Reply(NamedTuple):
     """What a remote target answered."""
 

@@ -16,7 +16,7 @@ from astraea.protocol.stream import (
 )
 
 from ..errors import RefusedError, TransportError, UnreachableError
-from .base import Reply, refusal
+from .base import Credential, Reply, refusal
 from .credits import Credits
 from .silence import ASK_S, SUSPECT_S, Silence
 from .wire import Wire, open_wire
@@ -42,12 +42,12 @@ class WebSocketTransport:
 
     Args:
         url: the server's base address.
-        token: what authorises us, if the server wants to know.
+        credential: what authorises us, if the server wants to know.
     """
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
+    def __init__(self, url: str, credential: Credential | None = None) -> None:
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._credential = credential or Credential()
         self._wire: Wire | None = None
         self._hello: Hello | None = None
         self._closed = False
@@ -204,7 +204,7 @@ class WebSocketTransport:
 
     async def _connect(self) -> None:
         query = f"?session={quote(self._hello.session)}" if self._hello else ""
-        await open_wire(self._url, query, self._headers, self)
+        await open_wire(self._url, query, self._credential.headers, self)
 
     def _dialed(self, task: "asyncio.Task[None]") -> None:
         self._dialing = None
