@@ -1,18 +1,20 @@
 """Ten times more than an edge server can do, for half a minute: `python -m benchmarks.overload`.
 
 The plate detector at 320 x 320 behind the edge server, on one core; the load on the others sends JPEGs of 68 kB at ten
-times the rate that the server was just seen to reach, each with a deadline. What is taken on must be answered within
-it, the rest refused at once, nothing may hang, and memory must stay where it is.
+times the rate that the server was just seen to reach, each with a key and a deadline. What is taken on must be answered
+within it, the rest refused at once, nothing may hang, and memory must stay where it is.
 """
 
 import argparse
 import json
+import secrets
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,13 +67,14 @@ def quantile_ms(exchanges: Sequence[Exchange], percent: int) -> float:
     return statistics.quantiles([exchange.ms for exchange in exchanges], n=100, method="inclusive")[percent - 1]
 
 
-def open_loop(url: str, frame: bytes, per_second: float, seconds: float, deadline_ms: int) -> list[Exchange]:
+def open_loop(
+    url: str, frame: bytes, headers: Mapping[str, str], *, per_second: float, seconds: float
+) -> list[Exchange]:
     """Requests at a steady rate, whether those before are answered or not."""
     exchanges: list[Exchange] = []
     began = time.perf_counter()
     turn = iter(range(int(per_second * seconds)))
     lock = threading.Lock()
-    headers = {"astraea-deadline-ms": str(deadline_ms)}
 
     def client() -> None:
         connection = connect(url)
@@ -88,8 +91,9 @@ def open_loop(url: str, frame: bytes, per_second: float, seconds: float, deadlin
     return exchanges
 
 
-def measure(pid: int, url: str, frame: bytes, *, seconds: float, times: float, deadline_ms: int) -> Figures:
-    calm = closed_loop(url, frame, concurrency=4, seconds=_CAPACITY_S)
+def measure(pid: int, url: str, frame: bytes, *, key: str, seconds: float, times: float, deadline_ms: int) -> Figures:
+    authorized = {"authorization": f"Bearer {key}"}
+    calm = closed_loop(url, frame, concurrency=4, seconds=_CAPACITY_S, headers=authorized)
     capacity = sum(exchange.status == 200 for exchange in calm) / _CAPACITY_S
     before = most = rss_bytes(pid)
     over = threading.Event()
@@ -102,7 +106,8 @@ def measure(pid: int, url: str, frame: bytes, *, seconds: float, times: float, d
     watching = threading.Thread(target=watch)
     watching.start()
     began = time.perf_counter()
-    exchanges = open_loop(url, frame, capacity * times, seconds, deadline_ms)
+    headers = authorized | {"astraea-deadline-ms": str(deadline_ms)}
+    exchanges = open_loop(url, frame, headers, per_second=capacity * times, seconds=seconds)
     took = time.perf_counter() - began
     over.set()
     watching.join()
@@ -150,11 +155,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     sys.setswitchinterval(0.0005)  # so that a reply isn't timed late because another thread has the interpreter
     server_cores, load_cores = split_cores()
-    port = free_port()
+    port, key = free_port(), secrets.token_urlsafe(32)
     frame = photo((640, 640), 68_000)
-    with server(edge_server_command(str(_FOLDER), port), port, server_cores) as pid, pinned(load_cores):
-        url = f"http://127.0.0.1:{port}"
-        figures = measure(pid, url, frame, seconds=given.seconds, times=given.times, deadline_ms=given.deadline_ms)
+    with tempfile.NamedTemporaryFile("w") as key_file:
+        key_file.write(key)
+        key_file.flush()
+        command = edge_server_command(str(_FOLDER), port, "--api-key-file", key_file.name)
+        with server(command, port, server_cores) as pid, pinned(load_cores):
+            figures = measure(
+                pid,
+                f"http://127.0.0.1:{port}",
+                frame,
+                key=key,
+                seconds=given.seconds,
+                times=given.times,
+                deadline_ms=given.deadline_ms,
+            )
     print(table(figures))
     if given.json:
         given.json.write_text(json.dumps(asdict(figures), indent=2) + "\n")

@@ -173,6 +173,7 @@ async def test_only_probes_of_health_need_no_token(api: Api) -> None:
     transport = httpx.ASGITransport(create_app(api, Guard("sizes", SecretStr(KEY))))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
         assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
         for path in ("/", "/metrics", "/predict", "/probe", "/v2", "/nowhere"):
             response = await client.post(path)

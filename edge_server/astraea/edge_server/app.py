@@ -44,7 +44,7 @@ from .pages import page, wants_page
 from .service import Form, Service
 from .streaming import Streaming
 
-_OPEN_PATHS = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/publish", "/watch"})
+_OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/publish", "/watch"})
 _OPEN_FOLDER = "/pages/"  # what the pages are made of; they ask for a token when they need one
 
 

@@ -25,6 +25,7 @@ from .auth import Guard, KeySet
 from .http1 import Front
 from .lease import leased
 from .limits import Limits
+from .memory import keep_freed_memory
 from .pool import WorkerPool
 from .reload import set_on_change
 from .streaming import Streaming
@@ -95,6 +96,7 @@ def run(serving: Serving, listener: socket.socket) -> bool:
     Raises:
         AstraeaError: The service can't be opened.
     """
+    keep_freed_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(serving, listener))
 
