@@ -90,9 +90,10 @@ class _Keeper:
         """Give it back."""
         if self._told is None:
             return
-        told, self._told, self._registered = self._told, None, False
+        self._registered = False
         try:
-            await self._client.delete(f"/v1/instances/{told.id}")
+            await self._client.delete(f"/v1/instances/{self._told.id}")
+            self._told = None
         except httpx.HTTPError as error:
             _logger.info(
                 "the broker %s was not told of the end: %s", self._client.base_url, error or type(error).__name__
