@@ -39,6 +39,9 @@ VERBS = (
     Verb(
         "camera", "Have a camera's frames answered; show it on a page.", _DEVICE, "astraea.device.viewer.cli", "device"
     ),
+    Verb(
+        "doctor", "Check camera, model, broker, clock, link and edge.", _DEVICE, "astraea.device.doctor.cli", "device"
+    ),
     Verb("simulate", "Replay measured networks; judge the decisions.", _DEVICE, "astraea.device.cli", "device"),
 )
 

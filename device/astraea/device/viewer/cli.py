@@ -51,6 +51,9 @@ def camera(  # noqa: PLR0917 - the command line's options
     edge: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="An edge server's address, to do without a broker.")
     ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="ASTRAEA_API_KEY", help="What edge servers are told to let the device in.")
+    ] = None,
     at: Annotated[str | None, typer.Option(metavar="LAT,LON", help="Where the device is, in degrees.")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Of the picture, e.g. 1280x720.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second, for cameras that have a choice.")] = None,
@@ -76,7 +79,13 @@ def camera(  # noqa: PLR0917 - the command line's options
         _ending_on_signals(),
         open_camera(source, size=_size(size), fps=fps) as opened,
         OffloadClient(
-            service, local=local, broker=broker, edges=edge or (), location=_place(at), on_event=watched.hear
+            service,
+            local=local,
+            broker=broker,
+            edges=edge or (),
+            token=token,
+            location=_place(at),
+            on_event=watched.hear,
         ) as client,
         ViewerServer(board, gallery, host=host, port=port) as server,
     ):
