@@ -2,18 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
 from pydantic_core import from_json
 
-from astraea.device import HttpTransport, RefusedError, UnreachableError
+from astraea.device import Frame, HttpTransport, OffloadClient, RefusedError, UnreachableError
 from astraea.device.encoding import Encoding
+from astraea.device.errors import MissingExtraError
 from astraea.device.transports import webrtc
-from astraea.device.transports.base import PictureEncoder, Transport
+from astraea.device.transports.base import PictureEncoder
 from astraea.device.transports.webrtc.transport import VIDEO_MEDIA_TYPE, WebRtcTransport
-from tests.edge_server.conftest import Server, StartServer, WriteService, settle, start_server, write_service
+from astraea.protocol import Result
+from tests.edge_server.conftest import (
+    Server,
+    StartServer,
+    WriteService,
+    settle,
+    start_server,
+    wait_until,
+    write_service,
+)
 from tests.edge_server.publisher import NUMBER_HANDLER, numbered
 
 from .conftest import HttpReply, Peer
@@ -95,9 +105,7 @@ async def test_a_connection_that_ends_is_replaced(transport: WebRtcTransport) ->
     assert await ask(transport, 3) == 3
 
 
-async def test_a_server_that_goes_away_is_found_again(
-    write_service: WriteService, start_server: StartServer, tmp_path: Path
-) -> None:
+async def test_a_server_that_goes_away_is_found_again(write_service: WriteService, start_server: StartServer) -> None:
     folder = write_service(NUMBER_HANDLER)
     server = start_server(folder)
     with server.client() as client:
@@ -123,13 +131,29 @@ async def test_what_the_service_refuses_says_why(server: Server, transport: WebR
             await transport.send(payload.data, payload.media_type)
 
 
-def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+def test_a_client_streams_over_webrtc_and_predicts_with_what_its_video_takes(
+    write_service: WriteService, start_server: StartServer
+) -> None:
+    frames = [Frame(image=numbered(number), seq=number, captured_at=monotonic()) for number in range(60)]
+    with start_server(write_service(NUMBER_HANDLER)).client() as ready:
+        url = str(ready.base_url).rstrip("/")
+    with OffloadClient("sizes", edges=[url], transport="webrtc") as client:
+        jpeg_bytes = client.infer(frames[0]).bytes_sent
+        results: list[Result] = []
 
-    monkeypatch.setitem(sys.modules, "aiortc", None)
-    monkeypatch.delitem(sys.modules, "astraea.device.transports.webrtc.transport", raising=False)
-    monkeypatch.delitem(sys.modules, "astraea.device.transports.webrtc.connection", raising=False)
-    unused: Transport = HttpTransport("http://127.0.0.1:1")
-    with pytest.raises(Exception, match="aiortc") as caught:
-        webrtc.open_webrtc("http://127.0.0.1:1", unused)
-    assert caught.value.hint == "pip install 'astraea[webrtc]'"  # type: ignore[attr-defined] # an AstraeaError's
+        def as_video() -> bool:
+            results.append(client.infer(frames[len(results) % 60]))
+            return 0 < results[-1].bytes_sent < jpeg_bytes / 3
+
+        wait_until(as_video)
+        results = [client.infer(frame) for frame in frames]
+    assert all(result.answered and result.output["number"] == result.seq for result in results)
+    assert sum(result.bytes_sent for result in results) / 60 < jpeg_bytes / 4
+    assert results[-1].predicted_ms > 0
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="aiortc") as caught:
+        OffloadClient("sizes", edges=["http://127.0.0.1:1"], transport="webrtc")
+    assert caught.value.hint == "pip install 'astraea[webrtc]'"

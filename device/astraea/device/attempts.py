@@ -7,7 +7,6 @@ from time import monotonic, perf_counter
 
 from .answer import Answer, read_reply
 from .camera import Frame
-from .codec import encode
 from .decision import LOCAL, Decision, Policy
 from .encoding import Encoding, Size
 from .engine import LocalEngine
@@ -120,10 +119,11 @@ class Attempts:
     async def _ask_remote(self, name: str, frame: Frame, decision: Decision, passed: Callable[[], None]) -> Answer:
         encoding, size = decision.encoding or Encoding(), size_of(frame)
         start = perf_counter()
-        payload = await asyncio.to_thread(encode, frame.image, encoding)
+        payload = await asyncio.to_thread(self._targets.encode, name, frame.image, encoding)
         encode_ms = (perf_counter() - start) * 1000
-        self._policy.observe_encoding(size, encoding, len(payload), encode_ms)
-        asyncio.get_running_loop().call_later(self._targets.pace_s(name, len(payload)), passed)
+        size_bytes = len(payload.data)
+        self._policy.observe_encoding(size, encoding, size_bytes, encode_ms)
+        asyncio.get_running_loop().call_later(self._targets.pace_s(name, size_bytes), passed)
         exchange = await self._targets.send(
             name, payload, encoding, give_up_ms=decision.give_up_ms, traceparent=traceparent(frame.trace_id)
         )

@@ -71,12 +71,14 @@ class OffloadClient:
         late: what becomes of an answer that a newer one has overtaken: `"wait"` keeps all in order, `"drop"` leaves
             it out, `"stale"` gives it as it comes and marks it.
         transport: what carries frames: `"websocket"`, `"http"`, or `"auto"` for the first where the server offers it;
-            or what opens the way to an edge server's address.
+            `"webrtc"` sends them as one video, by `"auto"` while that can't be; or what opens the way to an edge
+            server's address.
         on_event: hears of every frame, switch and outage, on the client's own thread.
 
     Raises:
         ModelError: the local model is unknown or can't be read.
         DeviceError: an option is out of its range, or the profile can't be read.
+        MissingExtraError: WebRTC is asked for, and what it needs isn't installed.
     """
 
     def __init__(

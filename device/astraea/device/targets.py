@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from astraea.protocol import Location
 
 from .candidates import CandidateSource, RemoteTarget
-from .codec import JPEG_MEDIA_TYPE
+from .codec import JPEG_MEDIA_TYPE, Payload, encode
 from .decision import Policy, Probe
 from .decision.estimates import Recent
 from .encoding import Encoding
@@ -18,7 +21,7 @@ from .errors import LateError, TransportError, UnreachableError
 from .events import CandidatesChanged, Events, TargetBack, TargetLost
 from .roster import Roster
 from .tasks import Tasks
-from .transports import Reply, Transport
+from .transports import PictureEncoder, Reply, Transport
 
 _log = logging.getLogger(__name__)
 
@@ -98,8 +101,15 @@ class Targets:
         """The device is somewhere else now: look whether others are nearer."""
         await self._roster.move(location, self._in_use)
 
+    def encode(self, name: str, image: NDArray[np.uint8], encoding: Encoding) -> Payload:
+        """A frame as the way to a target carries it; any thread may."""
+        way = self._ways.get(name)
+        if way is not None and isinstance(way.transport, PictureEncoder):
+            return way.transport.encode(image, encoding)
+        return Payload(encode(image, encoding), JPEG_MEDIA_TYPE)
+
     async def send(
-        self, name: str, payload: bytes, encoding: Encoding, *, give_up_ms: float, traceparent: str
+        self, name: str, payload: Payload, encoding: Encoding, *, give_up_ms: float, traceparent: str
     ) -> Exchange:
         """Have a target answer a frame that was encoded so.
 
@@ -108,14 +118,14 @@ class Targets:
         """
         self._in_use = name
         sent_at = monotonic()
-        self._policy.observe_sent(name, size_bytes=len(payload), now=sent_at)
+        self._policy.observe_sent(name, size_bytes=len(payload.data), now=sent_at)
         try:
             way = self._ways.get(name)
             if way is None:
                 raise UnreachableError(f"{name} is no candidate any more")
             async with asyncio.timeout(give_up_ms / 1000):
                 reply = await way.transport.send(
-                    payload, JPEG_MEDIA_TYPE, deadline_ms=give_up_ms, traceparent=traceparent
+                    payload.data, payload.media_type, deadline_ms=give_up_ms, traceparent=traceparent
                 )
         except TimeoutError:
             late = LateError(f"no answer from {name} within {give_up_ms / 1000:.1f} s")
@@ -124,7 +134,7 @@ class Targets:
         except TransportError as error:
             self.failed(name, sent_at, error)
             raise
-        return Exchange(way.target, reply, encoding, len(payload), sent_at)
+        return Exchange(way.target, reply, encoding, len(payload.data), sent_at)
 
     def pace_s(self, name: str, size_bytes: int) -> float:
         """How long a frame takes to pass the narrowest part of its way: the uplink, or the server's model."""

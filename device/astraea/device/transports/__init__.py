@@ -1,7 +1,7 @@
 """The ways to a remote target."""
 
 from .auto import AutoTransport
-from .base import Credential, Reply, Transport
+from .base import Credential, PictureEncoder, Reply, Transport
 from .http import HttpTransport
 from .naming import TransportName, transport_named
 from .websocket import WebSocketTransport
@@ -10,6 +10,7 @@ __all__ = [
     "AutoTransport",
     "Credential",
     "HttpTransport",
+    "PictureEncoder",
     "Reply",
     "Transport",
     "TransportName",

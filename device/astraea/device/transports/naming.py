@@ -7,14 +7,21 @@ from ..errors import DeviceError
 from .auto import AutoTransport
 from .base import Credential, Transport
 from .http import HttpTransport
+from .webrtc import check_webrtc, open_webrtc
 from .websocket import WebSocketTransport
 
-TransportName = Literal["auto", "http", "websocket"]
+TransportName = Literal["auto", "http", "websocket", "webrtc"]
+
+
+def _video(url: str, credential: Credential) -> Transport:
+    return open_webrtc(url, AutoTransport(url, credential), credential)
+
 
 _BY_NAME: dict[str, Callable[[str, Credential], Transport]] = {
     "auto": AutoTransport,
     "http": HttpTransport,
     "websocket": WebSocketTransport,
+    "webrtc": _video,
 }
 
 
@@ -27,8 +34,11 @@ def transport_named(name: TransportName, credential: Credential) -> Callable[[st
 
     Raises:
         DeviceError: there is none of that name.
+        MissingExtraError: it needs a package that isn't installed.
     """
     if name not in _BY_NAME:
         raise DeviceError(f"there is no transport {name!r}; choose from {', '.join(get_args(TransportName))}")
+    if name == "webrtc":
+        check_webrtc()
     transport = _BY_NAME[name]
     return lambda url: transport(url, credential)

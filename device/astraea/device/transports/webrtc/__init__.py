@@ -4,23 +4,35 @@
 much the link bears.
 """
 
+from importlib.util import find_spec
+
 from ...errors import MissingExtraError
-from ..base import Transport
+from ..base import Credential, Transport
 
 
-def open_webrtc(url: str, fallback: Transport) -> Transport:
+def check_webrtc() -> None:
+    """Whether what WebRTC needs is there.
+
+    Raises:
+        MissingExtraError: aiortc or PyAV isn't installed.
+    """
+    for name in ("aiortc", "av"):
+        if find_spec(name) is None:
+            raise MissingExtraError(
+                f"WebRTC needs the package {name!r}, which is not installed", hint="pip install 'astraea[webrtc]'"
+            )
+
+
+def open_webrtc(url: str, fallback: Transport, credential: Credential | None = None) -> Transport:
     """A way to an edge server's address that sends frames as a video, and goes the other way while there is no video.
 
     Raises:
         MissingExtraError: aiortc or PyAV isn't installed.
     """
-    try:
-        from .transport import WebRtcTransport  # noqa: PLC0415 - takes a third of a second, and may be missing
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"WebRTC needs the package {error.name!r}, which is not installed", hint="pip install 'astraea[webrtc]'"
-        ) from None
-    return WebRtcTransport(url, fallback)
+    check_webrtc()
+    from .transport import WebRtcTransport  # noqa: PLC0415 - takes a third of a second, and may be missing
+
+    return WebRtcTransport(url, fallback, credential)
 
 
-__all__ = ["open_webrtc"]
+__all__ = ["check_webrtc", "open_webrtc"]

@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSend
 from aiortc.mediastreams import MediaStreamTrack
 
 from ...errors import CorruptError, UnreachableError
-from ..base import CONNECT_TIMEOUT_S, refusal
+from ..base import CONNECT_TIMEOUT_S, Credential, refusal
 
 _CONNECT_S = 5.0
 """ICE and DTLS, over a slow mobile network."""
@@ -48,6 +48,7 @@ class Publication:
     Args:
         url: of the server.
         client: for the exchange over HTTP.
+        credential: what authorises us there.
         on_result: takes the text of each result.
         on_keyframe: the server wants a frame that needs no other.
 
@@ -56,12 +57,18 @@ class Publication:
     """
 
     def __init__(
-        self, url: str, client: httpx.AsyncClient, on_result: Callable[[str], None], on_keyframe: Callable[[], None]
+        self,
+        url: str,
+        client: httpx.AsyncClient,
+        credential: Credential,
+        on_result: Callable[[str], None],
+        on_keyframe: Callable[[], None],
     ) -> None:
         self.instance: str | None = None
         self.revision: str | None = None
         self._url = f"{url}/whip"
         self._client = client
+        self._credential = credential
         self._on_result = on_result
         self._on_keyframe = on_keyframe
         self._track = _Track()
@@ -121,14 +128,14 @@ class Publication:
         if self._resource is not None:
             with suppress(httpx.HTTPError, TimeoutError):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await self._client.delete(self._resource)
+                    await self._client.delete(self._resource, headers=self._credential.headers)
             self._resource = None
         if self._connection is not None:
             await self._connection.close()
 
     async def _ice_servers(self) -> list[RTCIceServer]:
         try:
-            response = await self._client.options(self._url)
+            response = await self._client.options(self._url, headers=self._credential.headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from None
         if response.is_error:
@@ -138,7 +145,7 @@ class Publication:
     async def _exchange(self, method: str, url: str, offer: str) -> str:
         try:
             response = await self._client.request(
-                method, url, content=offer, headers={"content-type": "application/sdp"}
+                method, url, content=offer, headers=self._credential.headers | {"content-type": "application/sdp"}
             )
         except httpx.HTTPError as error:
             raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from None

@@ -18,7 +18,7 @@ from astraea.protocol import ServerTiming, find_frame_mark, mark_frame
 from ...codec import JPEG_MEDIA_TYPE, Payload, encode, scaled
 from ...encoding import Encoding
 from ...errors import CorruptError, TransportError, UnreachableError
-from ..base import CONNECT_TIMEOUT_S, Reply, Transport, refusal
+from ..base import CONNECT_TIMEOUT_S, Credential, Reply, Transport, refusal
 from .bitrate import BitrateController
 from .connection import Publication
 from .encoder import H264Encoder
@@ -48,17 +48,19 @@ class WebRtcTransport:
     Args:
         url: of the edge server.
         fallback: the other way to it.
+        credential: what authorises us, if the server wants to know.
 
     Attributes:
         bitrate: what the video may send.
         failure: why there is no connection now; None while there is one, or none was tried yet.
     """
 
-    def __init__(self, url: str, fallback: Transport) -> None:
+    def __init__(self, url: str, fallback: Transport, credential: Credential | None = None) -> None:
         self.bitrate = BitrateController()
         self.failure: str | None = None
         self._url = url.rstrip("/")
         self._fallback = fallback
+        self._credential = credential or Credential()
         self._client = httpx.AsyncClient(timeout=httpx.Timeout(10.0, connect=CONNECT_TIMEOUT_S))
         self._publication: Publication | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -203,7 +205,7 @@ class WebRtcTransport:
 
     async def _replace(self) -> None:
         """Open a connection, and only then let go of the one before."""
-        fresh = Publication(self._url, self._client, self._heard, self._want_keyframe)
+        fresh = Publication(self._url, self._client, self._credential, self._heard, self._want_keyframe)
         try:
             await fresh.open()
         except BaseException:
