@@ -126,7 +126,9 @@ async def test_a_server_that_goes_away_is_found_again(write_service: WriteServic
 async def test_a_frame_that_the_service_can_t_answer_says_so(
     write_service: WriteService, start_server: StartServer
 ) -> None:
-    with start_server(write_service(NUMBER_HANDLER.replace("rows = [", "1 / 0; rows = ["))).client() as client:
+    with start_server(
+        write_service(NUMBER_HANDLER.replace("rows = [", "image.shape[0] < 200 and 1 / 0; rows = ["))
+    ).client() as client:
         transport = await video(str(client.base_url))
     payload = transport.encode(numbered(1), FULL)
     with pytest.raises(RefusedError, match="500: the handler failed"):
