@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -38,6 +38,7 @@ _logger = logging.getLogger(__name__)
 
 _DRAIN_S = 20  # for requests under way when the end is asked for; none that a device waits for takes longer
 _SWEEP_S = 1.0
+_STDIN = 0  # its number, as the stream may be closed
 _KEEP_ALIVE_S = 75  # longer than devices keep an idle connection, so that it is never closed under a request
 
 
@@ -169,14 +170,14 @@ def _uvicorn_config(app: Starlette, front: Front, tls: tuple[Path, Path] | None)
 def _on_signals(server: uvicorn.Server) -> tuple[asyncio.Event, asyncio.Event]:
     """The events that it is time to stop (SIGTERM, SIGINT), and to load what is in the folder now (SIGHUP)."""
     stop, upgrade = asyncio.Event(), asyncio.Event()
-    had_terminal = sys.stdin.isatty()
+    had_terminal = os.isatty(_STDIN)
 
     def on_stop() -> None:
         server.force_exit = stop.is_set()
         stop.set()
 
     def on_hang_up() -> None:
-        if had_terminal and not sys.stdin.isatty():  # a real one: the terminal was closed
+        if had_terminal and not os.isatty(_STDIN):  # a real one: the terminal was closed
             on_stop()
         else:
             upgrade.set()
