@@ -38,6 +38,7 @@ class Field:
 
     Args:
         conditions: of the link's two directions at first.
+        service: the folder of what is served.
 
     Attributes:
         device: the host of the device; it has the link's left end.
@@ -47,7 +48,8 @@ class Field:
         server: its process.
     """
 
-    def __init__(self, conditions: Conditions) -> None:
+    def __init__(self, conditions: Conditions, service: Path = _SERVICE) -> None:
+        self._service = service
         self._open = ExitStack()
         with ExitStack() as opening:
             self.device = opening.enter_context(Namespace())
@@ -68,7 +70,7 @@ class Field:
 
     def start_server(self) -> "subprocess.Popen[Any]":
         """Start the edge server, or start it again; it is ready."""
-        command = [sys.executable, "-m", "astraea.deployer", "serve", str(_SERVICE)]
+        command = [sys.executable, "-m", "astraea.deployer", "serve", str(self._service)]
         options = ["--host", self.link.right, "--port", str(_PORT), "--insecure", "--log-level", "warning"]
         self.server = self.edge.start([*_PREFERRED, *command, *options], env=_environment())
         deadline_s = time.monotonic() + _START_S

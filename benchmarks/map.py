@@ -82,7 +82,7 @@ def measure(data: Path, model: str, fit: Fit) -> dict[str, Any]:
             split: {
                 "photos": sum(photo.split in members for photo in photos),
                 "objects": sum(len(photo.objects) for photo in photos if photo.split in members),
-                **{name: _map50_pct(photos, detections, names, members) for name, detections in found.items()},
+                **{name: map50_pct(photos, detections, names, members) for name, detections in found.items()},
             }
             for split, members in _SPLITS.items()
         },
@@ -111,7 +111,7 @@ def _read_photo(folder: Path, name: str, split: str) -> Photo:
     return Photo(np.asarray(image, np.uint8), split, objects)
 
 
-def _map50_pct(
+def map50_pct(
     photos: Sequence[Photo], detections: Sequence[Sequence[Detection]], names: Sequence[str], splits: set[str]
 ) -> float:
     """COCO's mean over the classes that occur, of precision averaged over 101 recalls; 100 detections a photo."""
