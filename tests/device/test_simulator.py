@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from astraea.device import ProfileError, SimulationError
-from astraea.device.cli import app
 from astraea.device.profile import Profile, read_profile
 from astraea.device.simulator import (
     ADAPTIVE,
@@ -22,6 +21,7 @@ from astraea.device.simulator import (
     regret_pct,
     simulate,
 )
+from astraea.device.simulator.cli import app
 
 PROFILE = Profile()
 MEGABIT = 125_000

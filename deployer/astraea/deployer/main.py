@@ -42,7 +42,8 @@ VERBS = (
     Verb(
         "doctor", "Check camera, model, broker, clock, link and edge.", _DEVICE, "astraea.device.doctor.cli", "device"
     ),
-    Verb("simulate", "Replay measured networks; judge the decisions.", _DEVICE, "astraea.device.cli", "device"),
+    Verb("profile", "Measure what encodings cost and are worth.", _DEVICE, "astraea.device.profiling.cli", "device"),
+    Verb("simulate", "Replay measured networks; judge decisions.", _DEVICE, "astraea.device.simulator.cli", "device"),
 )
 
 

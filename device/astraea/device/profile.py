@@ -4,6 +4,7 @@
 described in docs/how-it-decides.md.
 """
 
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,22 @@ from .errors import ProfileError
 
 _MOST_BYTES = 64 * 1024
 _BITS_PER_BYTE = 8
+
+
+_LADDER = (
+    (None, 85, 1.0, 0.428),
+    (None, 35, 0.36, 0.406),
+    (480, 60, 0.297, 0.401),
+    (384, 60, 0.206, 0.381),
+    (320, 60, 0.157, 0.350),
+    (320, 35, 0.113, 0.317),
+    (256, 35, 0.079, 0.247),
+    (192, 35, 0.052, 0.131),
+)
+"""Where nobody has measured: longer side, quality, share of the full quality's bytes, mAP@0.5. By `astraea profile` for
+Yolo-Fastest 1.1-xl on 41 COCO photos of mostly 640 x 480 pixels, those of its rungs that lie apart."""
+_LOCAL_ACCURACY = 0.280
+"""Of Yolo-Fastest 1.1 on the same photos."""
 
 
 class _Part(BaseModel):
@@ -37,7 +54,7 @@ class Rung(_Part):
     accuracy: float = Field(ge=0, le=1)
     """Of the edge's answers: mAP@0.5 against labels, or agreement with the answer to the full quality."""
 
-    @property
+    @cached_property
     def encoding(self) -> Encoding:
         """The rung as what a codec is told."""
         return Encoding(self.quality, self.max_side)
@@ -92,7 +109,7 @@ class Profile(_Part):
 
     local_ms: float = Field(default=450.0, gt=0, le=1e6)
     """Inference on the device."""
-    local_accuracy: float = Field(default=1.0, ge=0, le=1)
+    local_accuracy: float = Field(default=_LOCAL_ACCURACY, ge=0, le=1)
     """Of the device's own answers, measured as that of the rungs is."""
     edge_ms: float = Field(default=12.0, ge=0, le=1e6)
     """The server's own time for a frame at full quality."""
@@ -108,7 +125,7 @@ class Profile(_Part):
     deadline_ms: float = Field(default=500.0, gt=0, le=1e6)
     """An answer later than this counts as a miss; by default one that the device alone meets."""
     rungs: tuple[Rung, ...] = Field(default=(), max_length=32)
-    """The encoding ladder, in any order. Empty: there is only the full quality, as the keys above tell it."""
+    """The encodings measured, in any order. Without any, a ladder measured elsewhere is scaled by the keys above."""
     power: PowerModel = PowerModel()
     price: Price = Price()
     """Of the edge, where no broker tells its price."""
@@ -125,9 +142,25 @@ class Profile(_Part):
 
     @property
     def ladder(self) -> tuple[Rung, ...]:
-        """The rungs to choose among, at least one."""
-        full = Rung(bytes=self.frame_bytes, encode_ms=self.encode_ms, edge_ms=self.edge_ms, accuracy=1.0)
-        return self.rungs or (full,)
+        """The rungs to choose among, at least one, by bytes: each is more accurate than all that take fewer."""
+        front: list[Rung] = []
+        for rung in sorted(self.rungs or self._usual_rungs(), key=lambda rung: (rung.bytes, -rung.accuracy)):
+            if not front or rung.accuracy > front[-1].accuracy:
+                front.append(rung)
+        return tuple(front)
+
+    def _usual_rungs(self) -> list[Rung]:
+        return [
+            Rung(
+                max_side=side,
+                quality=quality,
+                bytes=max(1, round(share * self.frame_bytes)),
+                encode_ms=self.encode_ms,
+                edge_ms=self.edge_ms,
+                accuracy=accuracy,
+            )
+            for side, quality, share, accuracy in _LADDER
+        ]
 
 
 def read_profile(path: Path) -> Profile:

@@ -18,11 +18,9 @@ class Estimate(NamedTuple):
     spread_ms: float
     """One standard deviation of the truth around it."""
 
-    def __add__(self, other: object) -> "Estimate":
-        """One after the other, their errors independent of each other."""
-        if not isinstance(other, Estimate):
-            return NotImplemented
-        return Estimate(self.ms + other.ms, (self.spread_ms**2 + other.spread_ms**2) ** 0.5)
+
+UNKNOWN = Estimate(1.0, 1.0)
+"""A ratio to what is usual that nobody has measured: about 1."""
 
 
 class Recent:

@@ -47,8 +47,9 @@ def hedge(remote: Estimate, late_ms: float, local_ms: float | None) -> Hedge:
     if local_ms is None:
         return Hedge(sum(times_ms) / _QUANTILES, inf)
     sums_ms = list(accumulate(times_ms, initial=0.0))
-    waits_ms = (0.0, *(max(time_ms, remote.ms + _HICCUP_MS) for time_ms in times_ms))
-    return min(Hedge(_cost_ms(times_ms, sums_ms, wait_ms, local_ms), wait_ms) for wait_ms in waits_ms)
+    soonest_ms = remote.ms + _HICCUP_MS
+    waits_ms = [0.0, soonest_ms, *times_ms[bisect_right(times_ms, soonest_ms) :]]
+    return Hedge(*min((_cost_ms(times_ms, sums_ms, wait_ms, local_ms), wait_ms) for wait_ms in waits_ms))
 
 
 def _times_ms(remote: Estimate, late_ms: float) -> list[float]:

@@ -12,6 +12,7 @@ is too small to have felt what that one felt. An answer that is far earlier than
 be late by accident, but not early.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import NamedTuple
@@ -28,6 +29,8 @@ _CHANGE_RATIO_MOST = 3.0
 """...but never more than this ratio, so that no unsteadiness hides a real change."""
 _FIRST_SPREAD = 0.25
 """Relative uncertainty of a link seen once or twice: how consecutive frames on a cellular uplink commonly differ."""
+_LEAST_SHARE = 0.5
+"""What varies is sending; but where that is a small part of the time, the round trip is taken to vary like so much."""
 _FIRST_SPREAD_WEIGHT = 0.3
 """Samples that this first guess is worth; a steady link's uncertainty goes to zero."""
 _KNOWN_RANGE = 4
@@ -75,6 +78,10 @@ class _Belief:
     def expected_ms(self, size_bytes: int) -> float:
         return max(_LEAST_MS, self.rtt_ms + size_bytes * self.ms_per_byte)
 
+    def sending_share(self, size_bytes: int) -> float:
+        """How much of the expected time varies as sending does, 0 to 1."""
+        return max(_LEAST_SHARE, size_bytes * self.ms_per_byte / self.expected_ms(size_bytes))
+
     def variance(self, size_bytes: int) -> float:
         both = 2 * size_bytes * self.covariance + size_bytes**2 * self.per_byte_variance
         return max(0.0, self.rtt_variance + both)
@@ -101,18 +108,20 @@ class _Belief:
 
 @dataclass(slots=True)
 class _Volatility:
-    """A running mean square of log(actual / expected)."""
+    """How much the time of sending varies from sample to sample: the spread of its logarithm.
 
+    A sample tells log(actual / expected) of its whole time, of which sending is a share: a least squares fit of the one
+    to the other.
+    """
+
+    sigma: float = _FIRST_SPREAD
     total: float = _FIRST_SPREAD_WEIGHT * _FIRST_SPREAD**2
     weight: float = _FIRST_SPREAD_WEIGHT
 
-    def add(self, surprise: float) -> None:
+    def add(self, surprise: float, share: float) -> None:
         self.total = _FORGETTING * self.total + surprise**2
-        self.weight = _FORGETTING * self.weight + 1
-
-    @property
-    def sigma(self) -> float:
-        return sqrt(self.total / self.weight)
+        self.weight = _FORGETTING * self.weight + share**2
+        self.sigma = sqrt(self.total / self.weight)
 
 
 class Link:
@@ -147,9 +156,19 @@ class Link:
 
     def expect(self, size_bytes: int, now: float) -> Estimate:
         """How long sending `size_bytes` and having a short answer takes, the server's own time left out."""
-        ms, sigma = self._belief.expected_ms(size_bytes), self._volatility.sigma
-        aged = _wander(self._belief.ms_per_byte * size_bytes, self._silent_s(now), sigma)
-        return Estimate(ms, sqrt(self._belief.variance(size_bytes) + aged + (ms * sigma) ** 2))
+        return self.expect_each([size_bytes], now)[0]
+
+    def expect_each(self, sizes_bytes: Sequence[int], now: float) -> list[Estimate]:
+        """The same for several sizes."""
+        belief, sigma = self._belief, self._volatility.sigma
+        aged = _wander(belief.ms_per_byte, self._silent_s(now), sigma)
+        estimates = []
+        for size_bytes in sizes_bytes:
+            ms = belief.expected_ms(size_bytes)
+            varying_ms = max(_LEAST_SHARE * ms, belief.ms_per_byte * size_bytes)
+            variance = belief.variance(size_bytes) + aged * size_bytes**2 + (varying_ms * sigma) ** 2
+            estimates.append(Estimate(ms, sqrt(variance)))
+        return estimates
 
     def upload_ms(self, size_bytes: int) -> float:
         """How much of that is sending."""
@@ -164,7 +183,8 @@ class Link:
             self._learn(size_bytes, sample.ms)  # beyond what is known: nothing to be surprised about
             return
         surprise = self._surprise(sample)
-        limit = min(max(log(_CHANGE_RATIO), _CHANGE_SIGMAS * self._volatility.sigma), log(_CHANGE_RATIO_MOST))
+        usual = _CHANGE_SIGMAS * self._volatility.sigma * self._belief.sending_share(size_bytes)
+        limit = min(max(log(_CHANGE_RATIO), usual), log(_CHANGE_RATIO_MOST))
         if surprise > limit:
             self._slow_down(sample, surprise)
         elif surprise < -limit:
@@ -181,12 +201,12 @@ class Link:
         suspect = self._suspect
         if suspect and sample.began_s >= suspect.ended_s and sample.size_bytes >= suspect.size_bytes:
             self._suspect = None
-        self._volatility.add(surprise)
+        self._vary(sample, surprise)
         self._learn(sample.size_bytes, sample.ms)
 
     def _speed_up(self, sample: _Sample, surprise: float) -> None:
         """An answer may be late by accident, but not early: the link is faster than believed."""
-        self._volatility.add(max(surprise, -log(_CHANGE_RATIO_MOST)))
+        self._vary(sample, max(surprise, -log(_CHANGE_RATIO_MOST)))
         self._belief.age(_VOLATILE_S, self._volatility.sigma)
         self._suspect = None
         self._learn(sample.size_bytes, sample.ms)
@@ -196,11 +216,14 @@ class Link:
             self._suspect = sample  # an accident so far: nothing is learnt from it
         elif sample.began_s >= self._suspect.ended_s:
             # Two agree that the link is another one. Having changed, it may well change again.
-            self._volatility.add(min(surprise, log(_CHANGE_RATIO_MOST)))
+            self._vary(sample, min(surprise, log(_CHANGE_RATIO_MOST)))
             self._relearn(self._suspect, sample)
 
     def _surprise(self, sample: _Sample) -> float:
         return log(sample.ms / self._belief.expected_ms(sample.size_bytes))
+
+    def _vary(self, sample: _Sample, surprise: float) -> None:
+        self._volatility.add(surprise, self._belief.sending_share(sample.size_bytes))
 
     def _relearn(self, *samples: _Sample) -> None:
         """Start again from these samples, but for the round trip time."""

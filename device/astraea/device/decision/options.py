@@ -1,6 +1,6 @@
 """What a frame could be answered by, and what each would come to."""
 
-from math import erf, exp, inf, log, sqrt
+from math import atan, cos, exp, inf, log, pi, sin, sqrt
 from typing import NamedTuple
 
 from ..profile import Rung
@@ -8,6 +8,7 @@ from .estimates import Estimate
 
 _HICCUP_MS = 20.0
 _P99_SIGMAS = 2.326
+_ROOT_5 = sqrt(5)
 
 
 class Option(NamedTuple):
@@ -20,18 +21,22 @@ class Option(NamedTuple):
     late_ms: float
     """How much what was sent to the target before is overdue."""
     accuracy: float
-    joules: float
-    price: float
+    spent: float
+    """Of what the objective spares: joules or money; 0 where it spares neither."""
 
     def in_time(self, deadline_ms: float) -> float:
-        """The probability that the answer has come by then; see `hedge` for the two distributions."""
+        """The probability that the answer has come by then.
+
+        A target that owes nothing takes its time log-normally, by a spread that only the last few samples tell; see
+        `hedge` for the stall of one that does.
+        """
         if self.late_ms > 0:
             ratio = max(0.0, deadline_ms - self.time.ms) / (self.late_ms + _HICCUP_MS)
             return ratio / (1 + ratio)
-        spread = self.time.spread_ms / self.time.ms
-        if spread == 0:
-            return 1.0 if self.time.ms <= deadline_ms else 0.0
-        return 0.5 * (1 + erf(log(deadline_ms / self.time.ms) / (spread * sqrt(2))))
+        ms, spread_ms = self.time
+        if spread_ms == 0:
+            return 1.0 if ms <= deadline_ms else 0.0
+        return _student_5(log(deadline_ms / ms) * ms / spread_ms)
 
     @property
     def p99_ms(self) -> float:
@@ -39,3 +44,14 @@ class Option(NamedTuple):
         if self.late_ms > 0:
             return inf
         return self.time.ms * exp(_P99_SIGMAS * self.time.spread_ms / self.time.ms)
+
+
+def _student_5(deviation: float) -> float:
+    """The distribution function of Student's t with 5 degrees of freedom: a Gaussian whose spread is not well known.
+
+    A link's spread is that of about its last seven samples. For an odd number of degrees of freedom there is a closed
+    form (Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.3).
+    """
+    angle = atan(deviation / _ROOT_5)
+    cosine = cos(angle)
+    return 0.5 + (angle + sin(angle) * cosine * (1 + 2 / 3 * cosine**2)) / pi

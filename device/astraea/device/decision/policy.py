@@ -12,7 +12,7 @@ not flap between equals; and it asks for probes of what it does not use, so that
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import inf
+from math import hypot, inf
 from typing import NamedTuple
 
 from ..encoding import Encoding, Size
@@ -20,7 +20,7 @@ from ..profile import Price, Profile
 from .choice import cheapest, choose, most_accurate
 from .estimates import Estimate, Recent
 from .hedge import PRICE, Hedge, hedge
-from .ladder import Ladder
+from .ladder import Encoded, Ladder
 from .link import Link
 from .objective import Objective
 from .options import Option
@@ -77,6 +77,7 @@ class Policy:
         self._may_hedge = local and hedge and self.objective.aim != "energy"
         self._ladder = Ladder(self._profile, self.objective.accuracy_loss)
         self._rungs = self._ladder.rungs if self.objective.aim == "accuracy" else self._ladder.held
+        self._spares = self.objective.aim in {"energy", "cost"}
         self._prober = Prober()
         self._remotes: dict[str, Remote] = {}
         self._current: str | None = None
@@ -109,7 +110,7 @@ class Policy:
 
         A device without a model of its own tries a target that is away or unknown rather than none.
         """
-        self._prober.save(self._ladder.frame_bytes(self._ladder.full, size))
+        self._prober.save(self._ladder.frame_bytes(size))
         options = self._options(size, now, local_queue)
         if not options:
             return None
@@ -198,28 +199,33 @@ class Policy:
         usable = {target: remote for target, remote in self._remotes.items() if remote.usable}
         if self._local is None:
             usable = usable or self._remotes
-        options = [option for target, remote in usable.items() for option in self._remote(target, remote, size, now)]
+        frames = self._ladder.encoded(self._rungs, size)
+        options = [option for target, remote in usable.items() for option in self._remote(target, remote, frames, now)]
         if self._local is not None:
             one = self._local.estimate if self._local else Estimate(self._profile.local_ms, self._profile.local_ms)
             time = Estimate(one.ms * (1 + local_queue), one.spread_ms * (1 + local_queue))
-            joules = self._profile.power.local_j(one.ms)
-            options.append(Option(LOCAL, None, time, 0.0, self._profile.local_accuracy, joules, 0.0))
+            spent = self._profile.power.local_j(one.ms) if self.objective.aim == "energy" else 0.0
+            options.append(Option(LOCAL, None, time, 0.0, self._profile.local_accuracy, spent))
         return options
 
-    def _remote(self, target: str, remote: Remote, size: Size, now: float) -> Iterator[Option]:
-        late_ms = remote.late_ms(now)
-        for rung in self._rungs:
-            size_bytes = self._ladder.frame_bytes(rung, size)
-            encode, server = self._ladder.encode(rung), remote.server(rung)
-            time = encode + remote.link.expect(size_bytes, now) + server
-            joules = self._profile.power.remote_j(
-                encode_ms=encode.ms,
-                upload_ms=remote.link.upload_ms(size_bytes),
-                total_ms=time.ms,
-                size_bytes=size_bytes,
-            )
-            price = remote.price.of(server_ms=server.ms, size_bytes=size_bytes)
-            yield Option(target, rung, time, late_ms, rung.accuracy, joules, price)
+    def _remote(self, target: str, remote: Remote, frames: Sequence[Encoded], now: float) -> Iterator[Option]:
+        late_ms, slowness = remote.late_ms(now), remote.slowness
+        ways = remote.link.expect_each([frame.size_bytes for frame in frames], now)
+        for (rung, size_bytes, encode), way in zip(frames, ways, strict=True):
+            server_ms = rung.edge_ms * slowness.ms
+            spread_ms = hypot(encode.spread_ms, way.spread_ms, rung.edge_ms * slowness.spread_ms)
+            time = Estimate(encode.ms + way.ms + server_ms, spread_ms)
+            spent = self._spent(remote, size_bytes, encode.ms, server_ms, time.ms) if self._spares else 0.0
+            yield Option(target, rung, time, late_ms, rung.accuracy, spent)
+
+    def _spent(self, remote: Remote, size_bytes: int, encode_ms: float, server_ms: float, total_ms: float) -> float:
+        """What sending a frame takes of what the objective spares."""
+        if self.objective.aim == "cost":
+            return remote.price.of(server_ms=server_ms, size_bytes=size_bytes)
+        upload_ms = remote.link.upload_ms(size_bytes)
+        return self._profile.power.remote_j(
+            encode_ms=encode_ms, upload_ms=upload_ms, total_ms=total_ms, size_bytes=size_bytes
+        )
 
     def _serve(self, options: Sequence[Option], local_ms: float | None) -> Option | None:
         """The option that the objective wants; None where that is the soonest, or no other can meet the deadline."""
@@ -230,7 +236,7 @@ class Policy:
         if aim == "accuracy":
             rescue = self._profile.local_accuracy if rescued else 0.0
             return most_accurate(options, deadline_ms, rescue, self.objective.accuracy_loss)
-        return cheapest(options, deadline_ms, rescued, lambda option: getattr(option, _SPENT[aim]))
+        return cheapest(options, deadline_ms, rescued)
 
     def _soonest(self, options: Sequence[Option], local_ms: float | None) -> tuple[Option, Hedge]:
         fastest = _soonest_rungs(options)
@@ -240,25 +246,27 @@ class Policy:
         return fastest[target], hedges[target]
 
     def _hedged(self, option: Option, local_ms: float | None) -> Hedge:
-        """When the device should begin too: where that pays, and in any case in time for the deadline."""
+        """When the device should begin too: where that pays, or in time for the deadline."""
         if option.rung is None:
             return Hedge(option.time.ms, inf)
         hedged = hedge(option.time, option.late_ms, local_ms)
         if local_ms is None or self.objective.deadline_ms is None:
             return hedged
         latest_ms = self.objective.deadline_ms - local_ms
-        if latest_ms >= 0 and 1 - option.in_time(self.objective.deadline_ms) > PRICE:
-            return hedged._replace(patience_ms=min(hedged.patience_ms, latest_ms))
-        return hedged
+        doubtful = 1 - option.in_time(self.objective.deadline_ms) > PRICE
+        if latest_ms < 0 or self.objective.aim == "latency":
+            return hedged
+        # Not before it must: the remote answer is the better one, or has been paid for.
+        patience_ms = latest_ms if doubtful else max(latest_ms, hedged.patience_ms)
+        return hedged._replace(patience_ms=patience_ms)
 
     def _is_silent(self, target: str, local_ms: float | None, now: float) -> bool:
         outstanding = self._remotes[target].outstanding
-        if local_ms is None or outstanding.silent_ms(now) <= _SILENT_RATIO * local_ms:
+        if local_ms is None or local_ms > (self.objective.deadline_ms or inf):
+            return False  # the device can't help: better a small chance than none
+        if outstanding.silent_ms(now) <= _SILENT_RATIO * local_ms:
             return False
         return outstanding.larger_than(PROBE_BYTES)
-
-
-_SPENT = {"energy": "joules", "cost": "price"}
 
 
 def _soonest_rungs(options: Sequence[Option]) -> dict[str, Option]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from ..profile import Price, Rung
-from .estimates import Estimate, Recent
+from .estimates import UNKNOWN, Estimate, Recent
 from .link import Link
 from .outstanding import Outstanding
 
@@ -40,11 +40,10 @@ class Remote:
         """Whether enough is known of it to send it a frame."""
         return not self.away and self.link.samples >= _USABLE_SAMPLES
 
-    def server(self, rung: Rung) -> Estimate:
-        """Its own time for a frame."""
-        ratio = self._time_ratio.estimate if self._time_ratio else Estimate(1.0, 1.0)
-        usual_ms = max(rung.edge_ms, _LEAST_MS)
-        return Estimate(usual_ms * ratio.ms, usual_ms * ratio.spread_ms)
+    @property
+    def slowness(self) -> Estimate:
+        """Its own time for a frame over the profile's."""
+        return self._time_ratio.estimate if self._time_ratio else UNKNOWN
 
     def late_ms(self, now: float) -> float:
         """By how much what it owes is overdue."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
-from ..decision import Ladder
+from ..decision import Ladder, Objective
 from ..profile import Profile
 from .players import ORACLE
 from .replay import Session
@@ -36,6 +36,15 @@ class LoopFigures(NamedTuple):
     dropped_pct: float
 
 
+class ObjectiveFigures(NamedTuple):
+    """What the other objectives are about, a frame's mean."""
+
+    accuracy: float
+    """An answer after the deadline counts nothing."""
+    energy_j: float
+    cost: float
+
+
 def figures(session: Session, oracle: Session, profile: Profile) -> Figures:
     """Sum up one session; `oracle` is the oracle's on the same trace."""
     times_ms = sorted(answer.response_ms for answer in session.answers)
@@ -58,6 +67,17 @@ def loop_figures(session: Session) -> LoopFigures:
     return LoopFigures(answered / session.duration_s, 100 - 100 * answered / session.frames)
 
 
+def objective_figures(session: Session) -> ObjectiveFigures:
+    """What a session's answers were worth, and what they took."""
+    answers, count = session.answers, len(session.answers)
+    in_time = (answer.accuracy for answer in answers if answer.response_ms <= session.deadline_ms + 1e-6)
+    return ObjectiveFigures(
+        accuracy=sum(in_time) / count,
+        energy_j=sum(answer.joules for answer in answers) / count,
+        cost=sum(answer.price for answer in answers) / count,
+    )
+
+
 def mean_ms(sessions: Iterable[Session]) -> float:
     """Over all frames of the sessions."""
     times_ms = [answer.response_ms for session in sessions for answer in session.answers]
@@ -69,7 +89,9 @@ def regret_pct(policy_ms: float, oracle_ms: float) -> float:
     return 100 * (policy_ms / oracle_ms - 1)
 
 
-def as_document(traces: Mapping[str, Mapping[str, Session]], profile: Profile, *, closed_loop: bool) -> dict[str, Any]:
+def as_document(
+    traces: Mapping[str, Mapping[str, Session]], profile: Profile, objective: Objective, *, closed_loop: bool
+) -> dict[str, Any]:
     """The figures of `{trace: {policy: session}}`, as `astraea simulate --json` prints them."""
     return {
         "traces": [
@@ -78,6 +100,7 @@ def as_document(traces: Mapping[str, Mapping[str, Session]], profile: Profile, *
                 "frames": sessions[ORACLE].frames,
                 "policies": {
                     policy: figures(session, sessions[ORACLE], profile)._asdict()
+                    | (objective_figures(session)._asdict() if objective.aim != "latency" else {})
                     | (loop_figures(session)._asdict() if closed_loop else {})
                     for policy, session in sessions.items()
                 },
