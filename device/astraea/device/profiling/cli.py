@@ -10,18 +10,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ..candidates import BrokerClient
+from ..brokerclient import BrokerClient
+from ..client import DEFAULT_BROKER
 from ..encoding import Encoding
 from ..engine import LocalEngine
 from ..errors import DeviceError, ProfileError, UnreachableError
-from ..transports import HttpTransport
+from ..transports import Credential, HttpTransport, Transport
 from .ladders import DEFAULT_QUALITIES, DEFAULT_SIDES, ladder
 from .measure import Measured, Profiler
 from .photos import Photo, read_photos
 
 app = typer.Typer(add_completion=False)
-
-_DEFAULT_BROKER = "http://127.0.0.1:8600"
 
 
 @app.callback()
@@ -48,6 +47,9 @@ def profile(  # noqa: PLR0917 - the command line's options
     broker: Annotated[
         str | None, typer.Option(metavar="URL", envvar="ASTRAEA_BROKER", help="The broker's address.")
     ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="ASTRAEA_TOKEN", help="What the edge server asks for, where it does.")
+    ] = None,
     local: Annotated[
         str | None, typer.Option(metavar="MODEL", help="The device's own model: a zoo name or a file.")
     ] = None,
@@ -67,10 +69,11 @@ def profile(  # noqa: PLR0917 - the command line's options
     photos = read_photos(images, labels, names, most=most)
     sides = [one or None for one in side] if side else DEFAULT_SIDES
     encodings = ladder(sides, quality or DEFAULT_QUALITIES)
-    url = edge or asyncio.run(_find(service, broker or _DEFAULT_BROKER))
+    credential = Credential(token)
+    url = edge or asyncio.run(_find(service, broker or DEFAULT_BROKER, credential))
     engine = LocalEngine(local) if local else None
     try:
-        measured = asyncio.run(_measure(url, engine, photos, encodings))
+        measured = asyncio.run(_measure(HttpTransport(url, credential), engine, photos, encodings))
     finally:
         if engine is not None:
             engine.close()
@@ -82,9 +85,8 @@ def profile(  # noqa: PLR0917 - the command line's options
 
 
 async def _measure(
-    url: str, engine: LocalEngine | None, photos: Sequence[Photo], encodings: Sequence[Encoding]
+    transport: Transport, engine: LocalEngine | None, photos: Sequence[Photo], encodings: Sequence[Encoding]
 ) -> Measured:
-    transport = HttpTransport(url)
     console = Console(stderr=True)
     try:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -95,16 +97,16 @@ async def _measure(
         await transport.close()
 
 
-async def _find(service: str, broker: str) -> str:
-    """The best instance's address."""
-    source = BrokerClient(broker, service, None)
+async def _find(service: str, broker: str, credential: Credential) -> str:
+    """The best instance's address; the broker's token, if it gives one, goes into `credential`."""
+    source = BrokerClient(broker, service, credential=credential)
     try:
-        candidates = await source.candidates()
+        targets = (await source.candidates(None)).targets
     finally:
         await source.close()
-    if not candidates:
+    if not targets:
         raise UnreachableError(f"the broker knows no instance of {service}", hint="`astraea status` shows what runs")
-    return candidates[0].url
+    return targets[0].url
 
 
 def _plot(measured: Measured, path: Path) -> None:
