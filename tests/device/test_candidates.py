@@ -1,8 +1,6 @@
 """Which instances a device knows: asked of the broker, kept through its outages, replaced when others are told."""
 
 import json
-import time
-from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -22,7 +20,7 @@ from astraea.device.profile import Price
 from astraea.device.transports import Credential
 from astraea.protocol import Candidate, Candidates, Instance, Location
 
-from .conftest import HttpReply, Peer
+from .conftest import HttpReply, Peer, wait_until
 from .test_client import Edge, fail_with
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
@@ -47,13 +45,6 @@ async def ask(peer: Peer, location: Location | None = None, current: str | None 
 
 def question(peer: Peer) -> dict[str, list[str]]:
     return parse_qs(urlsplit(peer.requests[-1][1]).query)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 async def test_the_broker_is_asked_for_the_service_near_the_device(peer: Peer) -> None:
@@ -93,7 +84,7 @@ def test_candidates_are_asked_for_again_when_the_answer_expires(peer: Peer) -> N
     with client_of(peer, {}, events) as client:
         assert client.infer(IMAGE).answered
         peer.reply = told("b", ttl_s=1)
-        wait_for(lambda: CandidatesChanged(("b",)) in events)
+        wait_until(lambda: CandidatesChanged(("b",)) in events)
         assert [target.name for target in client.snapshot().targets] == ["b"]
         assert client.infer(IMAGE).answered
 
@@ -115,10 +106,10 @@ def test_an_outage_of_the_broker_leaves_the_candidates_known_in_use(peer: Peer) 
     peer.reply = told("a", ttl_s=1)
     with client_of(peer, edges, events) as client:
         peer.reply = HttpReply(500)
-        wait_for(lambda: client.snapshot().broker_failure is not None)
+        wait_until(lambda: client.snapshot().broker_failure is not None)
         assert client.infer(IMAGE).tier == "edge"
         peer.reply = told("a", ttl_s=1)
-        wait_for(lambda: BrokerBack() in events)
+        wait_until(lambda: BrokerBack() in events)
         assert client.snapshot().broker_failure is None
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 
 import numpy as np
@@ -14,10 +14,10 @@ from astraea.device import CameraError, DeviceError, Event, Frame, FrameDropped,
 from astraea.device.delivery import Late
 from astraea.protocol import Detection, Result, ServerTiming
 
+from .conftest import wait_until
 from .test_client import ANSWER, Edge
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
-PATIENCE_S = 10.0
 
 
 def frames(count: int) -> Iterator[Frame]:
@@ -40,13 +40,6 @@ class HeldEdge(Edge):
 
     def let_go(self, number: int) -> None:
         self.answers[number].set_result(None)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 class LiveCamera:
@@ -85,14 +78,14 @@ def test_several_frames_are_under_way_but_never_more_than_asked_for() -> None:
         OffloadClient("s", edges=["http://edge"], transport=lambda _: edge, in_flight=3) as client,
         client.stream(camera),
     ):
-        wait_for(lambda: edge.frames == 3)
+        wait_until(lambda: edge.frames == 3)
         time.sleep(0.1)  # a fourth would be sent by now
         assert edge.frames == 3
         assert camera.read <= 3
         assert client.snapshot().in_flight == 3
         edge.let_go(1)
         edge.let_go(0)
-        wait_for(lambda: edge.frames == 5)
+        wait_until(lambda: edge.frames == 5)
         camera.stopped = True
 
 
@@ -123,10 +116,10 @@ def test_an_answer_that_was_overtaken_waits_is_dropped_or_is_marked(
         OffloadClient("s", edges=["http://edge"], transport=lambda _: edge, late=late) as client,
         client.stream(frames(3)) as stream,
     ):
-        wait_for(lambda: edge.frames == 3)
+        wait_until(lambda: edge.frames == 3)
         for answered, number in enumerate((1, 0, 2), start=1):
             edge.let_go(number)
-            wait_for(lambda count=answered: client.snapshot().answered == count)  # type: ignore[misc]
+            wait_until(lambda count=answered: client.snapshot().answered == count)  # type: ignore[misc]
         assert [(result.seq, result.stale) for result in stream] == expected
 
 
@@ -165,7 +158,7 @@ def test_leaving_the_loop_lets_go_of_the_camera() -> None:
     with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
         for _ in client.stream(camera):
             break
-        wait_for(lambda: not any(thread.name == "astraea-reader" for thread in threading.enumerate()))
+        wait_until(lambda: not any(thread.name == "astraea-reader" for thread in threading.enumerate()))
         read = camera.read
         assert client.infer(IMAGE).answered
     assert camera.read == read
@@ -177,8 +170,8 @@ def test_a_client_that_is_closed_ends_its_streams() -> None:
         stream = iter(client.stream(frames(3)))
         ended = threading.Thread(target=lambda: list(stream))
         ended.start()
-        wait_for(lambda: edge.frames == 3)
-    ended.join(PATIENCE_S)
+        wait_until(lambda: edge.frames == 3)
+    ended.join(20)
     assert not ended.is_alive()
 
 
@@ -189,11 +182,11 @@ def test_frames_handed_over_faster_than_answered_give_way_to_newer_ones() -> Non
     ) as client:
         for frame in frames(10):
             client.submit(frame, results.append)
-        wait_for(lambda: edge.frames == 1)
+        wait_until(lambda: edge.frames == 1)
         edge.let_go(0)
-        wait_for(lambda: edge.frames == 2)
+        wait_until(lambda: edge.frames == 2)
         edge.let_go(1)
-        wait_for(lambda: len(results) == 2)
+        wait_until(lambda: len(results) == 2)
         dropped = [event.seq for event in events if isinstance(event, FrameDropped)]
         assert [result.seq for result in results] == [0, 9]
         assert dropped == list(range(1, 9))
@@ -206,7 +199,7 @@ def test_a_callback_that_fails_costs_no_frame(caplog: pytest.LogCaptureFixture) 
 
     with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
         client.submit(IMAGE, callback)
-        wait_for(lambda: "a callback failed" in caplog.text)
+        wait_until(lambda: "a callback failed" in caplog.text)
         assert client.infer(IMAGE).answered
 
 
@@ -235,7 +228,7 @@ def test_a_client_says_when_it_is_not_open_and_when_it_would_wait_for_itself() -
 
     with client:
         client.submit(IMAGE, callback)
-        wait_for(lambda: bool(refusals))
+        wait_until(lambda: bool(refusals))
     assert "on its own thread" in refusals[0]
     with pytest.raises(DeviceError, match="not open"):
         client.snapshot()
