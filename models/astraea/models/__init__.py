@@ -9,6 +9,7 @@ from .errors import (
     DownloadError,
     ModelError,
     ModelFileError,
+    PhotoError,
     UnknownModelError,
     ZooError,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "DownloadError",
     "ModelError",
     "ModelFileError",
+    "PhotoError",
     "PlateRecognizer",
     "UnknownModelError",
     "YoloDetector",

@@ -4,6 +4,7 @@ ModelError
 ├── DarknetConfigError    a .cfg that does not parse, or asks for what the converter does not know
 ├── DarknetWeightsError   a .weights file that does not hold what its .cfg asks for
 ├── ModelFileError        an ONNX file that does not load, or is no detector of a kind we know
+├── PhotoError            images or labels to calibrate or measure with that can't be read
 └── ZooError              a named model cannot be had
     ├── UnknownModelError no model of that name, and no such file
     ├── DownloadError     a file that no place has, or none as the catalogue knows it
@@ -27,6 +28,10 @@ class DarknetWeightsError(ModelError):
 
 class ModelFileError(ModelError):
     """An ONNX file is missing, does not load, or has inputs and outputs that no detector here understands."""
+
+
+class PhotoError(ModelError):
+    """There are no images to calibrate or measure with, or an image or its label can't be read."""
 
 
 class ZooError(ModelError):

@@ -36,13 +36,14 @@ def load_detector(source: str | Path, *, threads: int | None = None) -> Detector
         UnknownModelError: There is neither a zoo model nor a file of this name.
         ModelError: The model cannot be had, or does not load.
     """
-    path = _locate(source)
+    path = locate(source)
     if (path / DETECTOR_FILE).exists():
         return PlateRecognizer(path, threads=threads)
     return YoloDetector(path / ONNX_FILE if path.is_dir() else path, threads=threads)
 
 
-def _locate(source: str | Path) -> Path:
+def locate(source: str | Path) -> Path:
+    """The file or folder that a name or a path stands for; for the errors see `load_detector`."""
     if isinstance(source, str) and (source.startswith("zoo:") or source in {model.name for model in MODELS}):
         return pull(source)
     path = Path(source)

@@ -9,7 +9,7 @@ from astraea.protocol import Box, Detection
 
 from .errors import ModelFileError
 from .heads import Candidates, find_head, find_input_size
-from .images import PLACEMENTS
+from .images import PLACEMENTS, Placement
 from .metadata import YoloMetadata
 from .nms import suppress
 from .runtime import open_session
@@ -42,21 +42,28 @@ class YoloDetector:
             self._height, self._width = find_input_size(self.session, metadata)
         except ModelFileError as error:
             raise ModelFileError(f"{model} is no YOLO detector: {error}") from error
-        self._names = metadata.names
+        self.names = metadata.names
+        """What each class is called, as far as it has a name."""
         self._place = PLACEMENTS[metadata.astraea_fit]
         self._input = self.session.get_inputs()[0].name
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find things in an image (RGB uint8 H x W x 3): best first, boxes within the image."""
         height, width = image.shape[:2]
-        placement = self._place(width, height, self._width, self._height)
-        outputs = self.session.run(None, {self._input: placement.apply(image)})
+        placement, inputs = self.prepare(image)
+        outputs = self.session.run(None, inputs)
         boxes, scores, classes = self._select(self._head.decode(outputs))
         boxes = np.clip(placement.to_image(boxes), 0, np.array([width, height] * 2, np.float32))
         return [
-            Detection(label=self._names.get(index, f"class {index}"), score=min(score, 1.0), box=Box(*box))
+            Detection(label=self.names.get(index, f"class {index}"), score=min(score, 1.0), box=Box(*box))
             for box, score, index in zip(boxes.tolist(), scores.tolist(), classes.tolist(), strict=True)
         ]
+
+    def prepare(self, image: NDArray[np.uint8]) -> tuple[Placement, dict[str, NDArray[np.float32]]]:
+        """An image as `session` takes it, and the way back from the network's pixels to the image's."""
+        height, width = image.shape[:2]
+        placement = self._place(width, height, self._width, self._height)
+        return placement, {self._input: placement.apply(image)}
 
     def _select(self, candidates: Candidates) -> Candidates:
         sure = candidates.pick(candidates.scores >= self._confidence)
