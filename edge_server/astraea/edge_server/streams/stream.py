@@ -76,6 +76,11 @@ class Stream:
         return self._session.id
 
     @property
+    def max_bytes(self) -> int:
+        """The largest message that is taken."""
+        return largest_message(self._api.limits.body_bytes)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing comes of it any more."""
         return self._session.closed
@@ -154,7 +159,7 @@ class Stream:
             instance=self._api.instance().id,
             revision=revision,
             credits=self._grant(),
-            max_bytes=largest_message(self._api.limits.body_bytes),
+            max_bytes=self.max_bytes,
             last_id=self._last_id,
             pending=tuple(self._pending),
         )
