@@ -199,6 +199,21 @@ def test_a_silent_target_is_raced_and_after_a_while_left_alone() -> None:
     assert silent.target == LOCAL
 
 
+def test_a_server_that_was_busy_is_tried_again_though_only_probes_have_been_answered_since() -> None:
+    policy, world = Policy(local=True), World(250.0, {"edge": (20.0, 20.0, 12.0)})
+    world.teach(policy)
+    for index in range(6):
+        exchange(policy, "edge", FRAME_BYTES, 38.0, 900.0, sent_at=TAUGHT + index)
+    busy = policy.decide(FRAME, now=TAUGHT + 6)
+    for now in (TAUGHT + 6.5, TAUGHT + 7.5):
+        policy.observe_probe("edge", size_bytes=256, network_ms=20.0, sent_at=now - 0.02, now=now)
+    idle = policy.decide(FRAME, now=TAUGHT + 8)
+    assert busy is not None
+    assert busy.target == LOCAL
+    assert idle is not None
+    assert idle.target == "edge"
+
+
 def test_one_late_answer_is_an_accident_and_a_second_one_a_change() -> None:
     policy = Policy(local=True)
     World(500, {"a": (20, 10, 10)}).teach(policy)

@@ -39,6 +39,13 @@ class Recent:
         self._samples.append(value)
         self._estimate = None
 
+    def keep_least(self) -> None:
+        """Forget all but the smallest sample."""
+        if len(self._samples) > 1:
+            least = min(self._samples)
+            self._samples.clear()
+            self.observe(least)
+
     @property
     def median(self) -> float:
         """The middle of the last samples.

@@ -173,7 +173,7 @@ class Policy:
     ) -> None:
         """A target answered a frame: `network_ms` is the exchange less the server's own `server_ms`."""
         if remote := self._remotes.get(target):
-            remote.served(self._ladder.rung(encoding), server_ms)
+            remote.served(self._ladder.rung(encoding), server_ms, now)
             remote.hear(size_bytes, network_ms, sent_at, now)
 
     def observe_probe(self, target: str, *, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:

@@ -15,6 +15,9 @@ _PROBE_IDLE_S = 0.1
 """A link heard of within this time is well known; it is also how often a client asks for probes."""
 _USABLE_SAMPLES = 2
 """A first contact tells the round trip time, the probe after it whether the link is slow."""
+_BUSY_S = 1.0
+"""A queue that a server had is taken to be gone so long after its last answer to a frame: only frames tell of it, and a
+target that was left because of it gets none."""
 _LEAST_MS = 0.01
 
 
@@ -32,6 +35,7 @@ class Remote:
     """When the next probe is due."""
     probed_small: bool = False
     contact_every_s: float = _CONTACT_EVERY_S
+    _served_at_s: float = -inf
     _time_ratio: Recent = field(default_factory=Recent)
     """Its own times over the profile's."""
 
@@ -53,8 +57,9 @@ class Remote:
         """Whether it must be heard of again whatever that costs."""
         return not self.usable or now - self.heard_at_s >= _CONTACT_EVERY_MOST_S
 
-    def served(self, rung: Rung, server_ms: float) -> None:
+    def served(self, rung: Rung, server_ms: float, now: float) -> None:
         """It answered a frame."""
+        self._served_at_s = now
         self._time_ratio.observe(server_ms / max(rung.edge_ms, _LEAST_MS))
 
     def hear(self, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
@@ -64,6 +69,8 @@ class Remote:
             self.away = False
         self.outstanding.answer(size_bytes, sent_at)
         self.link.observe(size_bytes, network_ms, now)
+        if now - self._served_at_s > _BUSY_S:
+            self._time_ratio.keep_least()
         self.heard_at_s = now
         self.probe_at_s = now + (_PROBE_IDLE_S if self.link.settled else 0.0)
 
