@@ -47,7 +47,6 @@ class Publication:
 
     Args:
         url: of the server.
-        client: for the exchange over HTTP.
         credential: what authorises us there.
         on_result: takes the text of each result.
         on_keyframe: the server wants a frame that needs no other.
@@ -59,7 +58,6 @@ class Publication:
     def __init__(
         self,
         url: str,
-        client: httpx.AsyncClient,
         credential: Credential,
         on_result: Callable[[str], None],
         on_keyframe: Callable[[], None],
@@ -67,7 +65,8 @@ class Publication:
         self.instance: str | None = None
         self.revision: str | None = None
         self._url = f"{url}/whip"
-        self._client = client
+        # One of its own: the device may have another address than that which earlier connections were made from.
+        self._client = httpx.AsyncClient(timeout=httpx.Timeout(_CONNECT_S, connect=CONNECT_TIMEOUT_S))
         self._credential = credential
         self._on_result = on_result
         self._on_keyframe = on_keyframe
@@ -132,6 +131,7 @@ class Publication:
             self._resource = None
         if self._connection is not None:
             await self._connection.close()
+        await self._client.aclose()
 
     async def _ice_servers(self) -> list[RTCIceServer]:
         try:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json, to_json
@@ -18,7 +17,7 @@ from astraea.protocol import ServerTiming, find_frame_mark, mark_frame
 from ...codec import JPEG_MEDIA_TYPE, Payload, encode, scaled
 from ...encoding import Encoding
 from ...errors import CorruptError, TransportError, UnreachableError
-from ..base import CONNECT_TIMEOUT_S, Credential, Reply, Transport, refusal
+from ..base import Credential, Reply, Transport, refusal
 from .bitrate import BitrateController
 from .connection import Publication
 from .encoder import H264Encoder
@@ -61,9 +60,9 @@ class WebRtcTransport:
         self._url = url.rstrip("/")
         self._fallback = fallback
         self._credential = credential or Credential()
-        self._client = httpx.AsyncClient(timeout=httpx.Timeout(10.0, connect=CONNECT_TIMEOUT_S))
         self._publication: Publication | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._lock = threading.Lock()
         """Over the four below: frames are encoded in the order of their numbers, and sent in it."""
         self._encoder = H264Encoder()
@@ -140,8 +139,10 @@ class WebRtcTransport:
             self._keeping.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeping
-        await self._drop("the transport was closed")
-        await self._client.aclose()
+        self._fail_waiting("the transport was closed")
+        self._let_go(self._publication)
+        self._publication = None
+        await asyncio.gather(*self._closing)
         await self._fallback.close()
 
     def _fps(self) -> float:
@@ -205,11 +206,11 @@ class WebRtcTransport:
 
     async def _replace(self) -> None:
         """Open a connection, and only then let go of the one before."""
-        fresh = Publication(self._url, self._client, self._credential, self._heard, self._want_keyframe)
+        fresh = Publication(self._url, self._credential, self._heard, self._want_keyframe)
         try:
             await fresh.open()
         except BaseException:
-            await fresh.close()
+            self._let_go(fresh)
             raise
         with self._lock:  # nothing that was encoded for the one before means anything to it
             self._encoded.clear()
@@ -217,14 +218,14 @@ class WebRtcTransport:
             before, self._publication = self._publication, fresh
         self.failure = self._owing_since_s = None
         self._fail_waiting("another connection has taken its place")
-        if before is not None:
-            await before.close()
+        self._let_go(before)
 
-    async def _drop(self, reason: str) -> None:
-        self._fail_waiting(reason)
-        publication, self._publication = self._publication, None
+    def _let_go(self, publication: Publication | None) -> None:
+        """Close one that is of no use any more, without waiting for the server that is told so."""
         if publication is not None:
-            await publication.close()
+            task = asyncio.get_running_loop().create_task(publication.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def _fail_waiting(self, reason: str) -> None:
         for future in self._waiting.values():
