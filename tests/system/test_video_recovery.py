@@ -97,7 +97,7 @@ def test_with_loss_and_reordering_each_answer_is_for_its_frame(lab: Lab) -> None
             asked.append(asyncio.create_task(answer(video, number, 3.0)))
             await asyncio.sleep(1 / FPS)
         answered = sum(await asyncio.gather(*asked))
-        assert answered > 240  # the others were lost with a keyframe's request under way, or passed over
+        assert answered > 150  # the others waited for a keyframe, or a newer one took their turn
 
     lab.run(film)
 
