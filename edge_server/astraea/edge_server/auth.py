@@ -173,8 +173,8 @@ def _token(authorization: bytes | None) -> bytes:
     return token
 
 
-def read_key(path: Path) -> SecretStr:
-    """The key in a file, which is all of its text.
+def read_key(path: Path, option: str = "--api-key-file") -> SecretStr:
+    """The key in a file, which is all of its text; `option` is what named the file.
 
     Raises:
         OptionError: It can't be read, or has no key of a length that can't be guessed.
@@ -183,7 +183,7 @@ def read_key(path: Path) -> SecretStr:
         key = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise OptionError(f"--api-key-file: can't read {path}: {reason}") from None
+        raise OptionError(f"{option}: can't read {path}: {reason}") from None
     return check_key(key)
 
 

@@ -22,6 +22,8 @@ from .listen import listen, url_of
 from .logs import LogFormat, LogLevel, configure_logging
 from .revisions import label
 from .server import Security, Serving, run
+from .streams.sources import Sources
+from .webrtc.ice import IceServers
 
 app = typer.Typer(add_completion=False)
 
@@ -92,6 +94,17 @@ def serve(
     reload: Annotated[
         bool, typer.Option("--reload", help="Load handler, template and model again when they change; for development.")
     ] = False,
+    ice_server: Annotated[
+        list[str] | None,
+        typer.Option(help="STUN or TURN server for WebRTC behind NATs; may be repeated.", metavar="URL"),
+    ] = None,
+    turn_secret_file: Annotated[
+        Path | None, typer.Option(help="File with the secret that the TURN server shares (static-auth-secret).")
+    ] = None,
+    allow_source: Annotated[
+        list[str] | None,
+        typer.Option(help="Videos that POST /streams may ask for, as rtsp://HOST; may be repeated.", metavar="URL"),
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this machine, though callers are not authenticated.")
     ] = False,
@@ -109,6 +122,8 @@ def serve(
     workers = workers or available_cpus()
     limits = Limits(workers, queue, batch)
     security = Security(_key(api_key_file), _jwks(jwks), tuple(cors_origin or ()), _tls(tls_cert, tls_key))
+    ice_servers = IceServers(tuple(ice_server or ()), _secret(turn_secret_file))
+    sources = Sources(tuple(allow_source or ()))
     open_to_network = insecure or security.authenticates
     with listen(host, spec.port if port is None else port, open_to_network=open_to_network) as listener:
         scheme = "https" if security.tls else "http"
@@ -121,7 +136,18 @@ def serve(
             region=region or spec.region,
             location=_location(lat, lon),
         )
-        serving = Serving(folder, spec, described, limits, broker_url, security, swap=swap, reload=reload)
+        serving = Serving(
+            folder,
+            spec,
+            described,
+            limits,
+            broker_url,
+            security,
+            ice_servers=ice_servers,
+            sources=sources,
+            swap=swap,
+            reload=reload,
+        )
         finished = run(serving, listener)
     if not finished:  # a thread in foreign code can't be stopped, and must not run while the interpreter is taken down
         logging.shutdown()
@@ -140,6 +166,10 @@ def _jwks(source: str | None) -> str | None:
     if source is not None and not source.startswith(("http://", "https://")) and not Path(source).is_file():
         raise OptionError(f"--jwks: there is no file {source}", hint="a URL begins with http:// or https://")
     return source
+
+
+def _secret(file: Path | None) -> SecretStr | None:
+    return None if file is None else read_key(file, "--turn-secret-file")
 
 
 def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:

@@ -13,8 +13,8 @@ EdgeServerError
     ├── BadInputError        400  a body that isn't what its type says
     ├── TooLargeError        413  a body or an image beyond the limits
     ├── UnsupportedTypeError 415  a type of body that this service doesn't take
+    ├── ForbiddenError       403  what only an operator may ask for, or has not allowed
     ├── UnauthorizedError    401  no token, or one that isn't good for this service
-    ├── ForbiddenError       403  a good token, but not for this
     ├── BodyTimeoutError     408  a body that comes too slowly
     └── RefusedError              to be tried again later, or elsewhere
         ├── BusyError        429  as much is being done as the instance takes on
@@ -98,7 +98,7 @@ class UnauthorizedError(RequestError):
 
 
 class ForbiddenError(RequestError):
-    """Only an operator may ask for this."""
+    """Only an operator may ask for this, or has not allowed it."""
 
     status = HTTPStatus.FORBIDDEN
 

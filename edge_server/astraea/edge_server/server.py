@@ -30,6 +30,7 @@ from .pool import WorkerPool
 from .reload import set_on_change
 from .streaming import Streaming
 from .streams.entrance import Entrance
+from .streams.sources import Sources
 from .telemetry import open_spans
 from .upgrade import Upgrader
 from .webrtc.ice import IceServers
@@ -78,6 +79,8 @@ class Serving:
     """Whether to load again what is in the folder as soon as it changes."""
     ice_servers: IceServers = field(default_factory=IceServers)
     """That help publishers of video behind NATs."""
+    sources: Sources = field(default_factory=Sources)
+    """Of videos that it may read itself."""
 
 
 class _Server(uvicorn.Server):
@@ -111,7 +114,7 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
     keys = KeySet(security.jwks) if security.jwks is not None else None
     guard = Guard(serving.spec.name, security.key, keys) if security.authenticates else None
     answering = predict_endpoint(api)
-    streaming = Streaming(answering, serving.ice_servers)
+    streaming = Streaming(answering, serving.ice_servers, serving.sources)
     entrance = Entrance(streaming.sessions, guard, security.cors_origins)
     front = Front(answering, serving.limits, _KEEP_ALIVE_S, guard, entrance)
     app = create_app(api, guard, security.cors_origins, upgrader.load, streaming)

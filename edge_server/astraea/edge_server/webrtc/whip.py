@@ -16,6 +16,7 @@ from starlette.routing import Route
 from ..deadline import deadline_of
 from ..errors import UnsupportedTypeError
 from ..exchange import Headers, read_body
+from ..streams.extra import load
 from ..streams.video import Videos, check_takes_pictures
 from ..trace import trace_of
 from .fragments import FRAGMENT_MEDIA_TYPE, MAX_SDP_BYTES, SDP_MEDIA_TYPE, check_offer, parse_fragment
@@ -79,7 +80,8 @@ class Whip:
         now_s = perf_counter()
         deadline_s = deadline_of(headers, now_s) - now_s
         offer = check_offer(await self._body(request))
-        peer = (await _peer_class())(
+        peers = await load("webrtc.peer")
+        peer: Peer = peers.Peer(
             self._videos,
             self._ice_servers.usable_now(time.time()),
             deadline_s=deadline_s,
@@ -153,23 +155,6 @@ class Whip:
         for server in self._ice_servers.usable_now(time.time()):
             response.headers.append("link", server.to_link())
         return response
-
-
-async def _peer_class() -> type["Peer"]:
-    """What needs the extra; it takes a third of a second to import, so another thread does it."""
-
-    def load() -> type["Peer"]:
-        from .peer import Peer  # noqa: PLC0415 - see above
-
-        return Peer
-
-    try:
-        return await asyncio.to_thread(load)
-    except ModuleNotFoundError as error:
-        raise HTTPException(
-            501,
-            f"this server lacks {error.name} for WebRTC; its operator may install it: pip install 'astraea[webrtc]'",
-        ) from error
 
 
 def _headers(request: Request) -> Headers:
