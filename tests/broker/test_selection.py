@@ -1,15 +1,25 @@
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.broker import Ask, distance_km, expected_rtt_ms
+from astraea.broker import Ask, MatcherError, distance_km, expected_rtt_ms
 from astraea.broker import rank as rank_pool
-from astraea.broker.fleet import Pool
-from astraea.broker.selection import NEUTRAL_KM, UNMEASURED_SERVICE_MS, expected_wait_ms
+from astraea.broker.fleet import Column, Pool
+from astraea.broker.selection import (
+    NEUTRAL_KM,
+    UNMEASURED_SERVICE_MS,
+    Report,
+    Reports,
+    expected_wait_ms,
+    installed_matchers,
+)
 from astraea.protocol import Candidate, Instance, Load, Location
 
 MakeInstance = Callable[..., Instance]
@@ -111,14 +121,11 @@ def test_the_ranking_does_not_depend_on_the_order_of_the_input(
     assert scores == sorted(scores)
 
 
-def test_the_score_is_the_round_trip_and_the_time_in_the_service(make_instance: MakeInstance) -> None:
-    half_full = make_instance(location=SHANGHAI, load=Load(in_flight=2, capacity=4, service_ms=80))
-    (candidate,) = rank([half_full], HANGZHOU, 5)
+def test_the_score_of_an_idle_instance_is_the_round_trip_and_its_own_time(make_instance: MakeInstance) -> None:
+    idle = make_instance(location=SHANGHAI, load=Load(capacity=4, service_ms=80))
+    (candidate,) = rank([idle], HANGZHOU, 5)
     assert candidate.distance_km == pytest.approx(164.6, abs=1)
-    wait_ms = float(expected_wait_ms(0.5, 4, 80))
-    assert candidate.score_ms == pytest.approx(
-        expected_rtt_ms(distance_km(HANGZHOU, SHANGHAI)) + 80 + wait_ms, abs=0.01
-    )
+    assert candidate.score_ms == pytest.approx(expected_rtt_ms(distance_km(HANGZHOU, SHANGHAI)) + 80, abs=0.01)
 
 
 def test_a_near_but_full_instance_gives_way_to_an_idle_one_farther_off(make_instance: MakeInstance) -> None:
@@ -149,3 +156,196 @@ def test_an_instance_that_has_answered_nothing_yet_is_taken_for_a_typical_one(ma
     measured = [make_instance(f"m{ms}", load=Load(service_ms=ms)) for ms in (100, 200, 300)]
     ranked = rank([make_instance("new"), *measured], None, 4)
     assert [candidate.instance.id for candidate in ranked] == ["m100", "m200", "new", "m300"]
+
+
+def test_a_wait_grows_with_use_and_steeply_when_full() -> None:
+    waits = [float(expected_wait_ms(use, 4, 50)) for use in (0, 0.2, 0.5, 0.8, 0.94, 0.96, 1.0, 2.0)]
+    assert waits == sorted(waits)
+    assert waits[0] == 0
+    assert waits[2] < 10 < waits[4]
+    assert waits[-2] > 500
+    # One server at half of its capacity: rho / (1 - rho) services, exactly.
+    assert float(expected_wait_ms(0.5, 1, 50)) == pytest.approx(50)
+
+
+LIMITS: list[tuple[dict[str, Any], set[str]]] = [
+    ({}, {"near", "far", "cloud"}),
+    ({"region": "east"}, {"near"}),
+    ({"tier": "cloud"}, {"cloud"}),
+    ({"tier": "edge"}, {"near", "far"}),
+    ({"gpu": True}, {"far"}),
+    ({"max_km": 500}, {"near"}),
+    ({"gpu": True, "region": "east"}, set()),
+]
+
+
+@pytest.mark.parametrize(("limits", "left"), LIMITS)
+def test_what_a_device_rules_out_is_not_offered(
+    make_instance: MakeInstance, limits: dict[str, Any], left: set[str]
+) -> None:
+    fleet = [
+        make_instance("near", location=SHANGHAI, region="east"),
+        make_instance("far", location=BEIJING, region="north", gpu=True),
+        make_instance("cloud", tier="cloud"),
+    ]
+    assert {candidate.instance.id for candidate in rank(fleet, HANGZHOU, 5, **limits)} == left
+
+
+def test_the_objective_weighs_cost_against_time(make_instance: MakeInstance) -> None:
+    dear = make_instance("dear", location=HANGZHOU, price={"per_hour": 4, "per_gb": 0.1}, load=Load(service_ms=20))
+    cheap = make_instance("cheap", location=BEIJING, price={"per_hour": 0.1}, load=Load(service_ms=20))
+    assert [c.instance.id for c in rank([dear, cheap], HANGZHOU, 2)] == ["dear", "cheap"]
+    assert [c.instance.id for c in rank([dear, cheap], HANGZHOU, 2, objective="cost")] == ["cheap", "dear"]
+
+
+def test_a_score_is_explained_by_its_terms(make_instance: MakeInstance) -> None:
+    instance = make_instance(
+        location=SHANGHAI, price={"per_hour": 3.6, "per_gb": 1}, load=Load(in_flight=2, capacity=4, service_ms=100)
+    )
+    (candidate,) = rank([instance], HANGZHOU, 1, objective="balanced", request_bytes=10_000, explain=True)
+    reasons = candidate.reasons
+    assert reasons is not None
+    assert reasons.rtt_from == "distance"
+    assert 0.3 < reasons.use < 0.5  # two requests at one moment may be chance
+    assert reasons.wait_ms > 0
+    # A million requests: 100,000 s of a quarter of the instance at 3.60 an hour, and 10 GB.
+    assert reasons.cost_per_million == pytest.approx(25 + 10)
+    whole = reasons.rtt_ms + reasons.service_ms + reasons.wait_ms + reasons.crowding_ms + reasons.cost_ms
+    assert candidate.score_ms == pytest.approx(whole + reasons.matchers_ms, abs=0.01)
+
+
+def test_the_instance_in_use_stays_first_until_another_is_clearly_better(make_instance: MakeInstance) -> None:
+    def first(other_in_flight: int) -> str:
+        here = make_instance("here", location=HANGZHOU, load=Load(in_flight=other_in_flight, capacity=8))
+        there = make_instance("there", location=SHANGHAI, load=Load(capacity=8))
+        return rank([here, there], HANGZHOU, 1, current="here")[0].instance.id
+
+    assert rank([make_instance("other", location=HANGZHOU)], HANGZHOU, 1, current="gone")[0].instance.id == "other"
+    assert [first(load) for load in (0, 2, 8)] == ["here", "here", "there"]
+
+
+def test_devices_told_to_go_somewhere_count_until_they_have_to_ask_again(make_instance: MakeInstance) -> None:
+    pool = pool_of([make_instance("a", load=Load(capacity=2))])  # whose devices ask every 10 s
+
+    def use() -> float:
+        reasons = rank_pool(pool, Ask(explain=True), now=0.0)[0].reasons
+        assert reasons is not None
+        return reasons.use
+
+    pool.claim("a", 1.0, now=100.0)
+    pool.claim("a", 0.5, now=105.0)
+    for now, expected in ((110.0, 0.75), (115.5, 0.25), (121.0, 0.0), (1000.0, 0.0)):
+        pool.settle(now)
+        pool.put(make_instance("a", load=Load(capacity=2)), 1.0)
+        assert use() == expected
+    pool.put(make_instance("a", load=Load(in_flight=2, capacity=2)), 1.0)
+    assert use() < 0.2  # once may be chance
+    for _ in range(30):
+        pool.put(make_instance("a", load=Load(in_flight=2, capacity=2)), 1.0)
+    assert 0.6 < use() < 1  # what heartbeats report counts as well
+
+
+def test_a_device_that_asks_again_is_not_counted_twice(make_instance: MakeInstance) -> None:
+    pool = pool_of([make_instance("a", load=Load(capacity=2))])
+    for now in range(100, 200, 9):
+        pool.settle(float(now))
+        pool.release("a", 0.5)
+        pool.claim("a", 0.5, float(now))
+        assert pool.column(Column.CLAIMED)[0] == pytest.approx(0.5)
+    pool.release("a", 5.0)
+    assert pool.column(Column.CLAIMED)[0] == 0
+
+
+def test_an_instance_is_doubted_when_devices_cannot_reach_it_and_a_heartbeat_is_missing(
+    make_instance: MakeInstance,
+) -> None:
+    pool = Pool(lease_s=10)
+    pool.put(make_instance("a"), expires_at=10.0)
+    for _ in range(3):
+        assert pool.available(9.0).tolist() == [True]
+        pool.doubt(["a", "never-there"])
+    assert pool.available(4.0).tolist() == [True]
+    assert pool.available(6.0).tolist() == [False]
+    pool.put(make_instance("a"), expires_at=16.0)
+    assert pool.available(15.0).tolist() == [True]
+
+
+def test_a_device_is_not_told_what_it_could_not_reach(make_instance: MakeInstance) -> None:
+    fleet = [make_instance(name) for name in "abc"]
+    assert {c.instance.id for c in rank(fleet, None, 5, without="a,c,x")} == {"b"}
+
+
+def test_many_that_ask_at_once_are_spread_by_what_there_is_room_for(make_instance: MakeInstance) -> None:
+    pool = pool_of(
+        make_instance(name, location=place, load=Load(capacity=capacity, service_ms=50))
+        for name, place, capacity in (("near", HANGZHOU, 10), ("next", SHANGHAI, 10), ("far", BEIJING, 30))
+    )
+    told: Counter[str] = Counter()
+    for _ in range(400):
+        best = rank_pool(pool, Ask(lat=30.27, lon=120.16), now=0.0, chance=np.random.default_rng(told.total()))[0]
+        pool.claim(best.instance.id, 0.1, now=0.0)
+        told[best.instance.id] += 1
+    assert all(told[name] * 0.1 <= capacity for name, capacity in (("near", 10), ("next", 10), ("far", 30)))
+    assert told["near"] > 60
+
+
+def test_what_devices_nearby_measured_replaces_the_model(make_instance: MakeInstance) -> None:
+    near = make_instance("near", node="slow", location=HANGZHOU)
+    far = make_instance("far", node="fast", location=BEIJING)
+    reports = Reports()
+    for _ in range(20):
+        reports.add(HANGZHOU, "slow", Report(instance="near", rtt_ms=200), now=0.0)
+        reports.add(HANGZHOU, "fast", Report(instance="far", rtt_ms=15), now=0.0)
+    ask = Ask(lat=30.3, lon=120.2, explain=True)
+    told = rank_pool(pool_of([near, far]), ask, now=0.0, measured=reports.weighed(HANGZHOU, 0.0))
+    assert [candidate.instance.id for candidate in told] == ["far", "near"]
+    assert [candidate.reasons.rtt_from for candidate in told if candidate.reasons] == ["reports", "reports"]
+    assert reports.weighed(BEIJING, 0.0) == {}
+    later = rank_pool(pool_of([near, far]), ask, now=0.0, measured=reports.weighed(HANGZHOU, 6 * 3600.0))
+    assert [candidate.instance.id for candidate in later] == ["near", "far"]
+
+
+@given(st.lists(st.floats(1, 60_000), min_size=1, max_size=80))
+def test_an_estimate_lies_within_what_was_reported(measured: list[float]) -> None:
+    reports = Reports()
+    for number, rtt_ms in enumerate(measured):
+        reports.add(HANGZHOU, "node", Report(instance="i", rtt_ms=rtt_ms), now=float(number))
+    [(estimate, weight)] = reports.weighed(HANGZHOU, float(len(measured))).values()
+    assert min(measured) * (1 - 1e-9) <= estimate <= max(measured) * (1 + 1e-9)
+    assert 0 < weight <= 51
+
+
+def test_one_liar_among_many_moves_an_estimate_little() -> None:
+    reports = Reports()
+    for _ in range(30):
+        reports.add(HANGZHOU, "node", Report(instance="i", rtt_ms=20), now=0.0)
+    reports.add(HANGZHOU, "node", Report(instance="i", rtt_ms=60_000), now=0.0)
+    assert reports.weighed(HANGZHOU, 0.0)["node"][0] < 25
+
+
+def test_a_matcher_moves_instances_and_rules_them_out(make_instance: MakeInstance) -> None:
+    def matcher(ask: Ask, instance: Instance) -> float | None:
+        return {"a": 30.0, "b": None, "c": 0.0}[instance.id]
+
+    pool = pool_of(make_instance(name) for name in "abc")
+    told = rank_pool(pool, Ask(explain=True), now=0.0, matchers=[matcher])
+    assert [candidate.instance.id for candidate in told] == ["c", "a"]
+    assert told[1].reasons is not None
+    assert told[1].reasons.matchers_ms == 30
+
+
+def test_installed_matchers_are_found_and_broken_ones_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "third_party-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    (tmp_path / "third_party.py").write_text("def prefer(ask, instance):\n    return 1.5\n\nnothing = 3\n")
+    entries = info / "entry_points.txt"
+    entries.write_text("[astraea.broker.matchers]\nprefer = third_party:prefer\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    [(name, matcher)] = installed_matchers().items()
+    assert name == "prefer"
+    assert matcher(Ask(), None) == 1.5  # type: ignore[arg-type] # it looks at neither
+    for broken, reason in (("third_party:nothing", "can't be called"), ("third_party:missing", "missing")):
+        entries.write_text(f"[astraea.broker.matchers]\nbroken = {broken}\n")
+        with pytest.raises(MatcherError, match=reason):
+            installed_matchers()

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import isnan
 
 import numpy as np
 from pydantic import BaseModel
@@ -16,7 +17,7 @@ from .errors import StoreError, UnknownServiceError
 from .events import Events
 from .fleet import Column, Pool, Registry
 from .metrics import Metrics
-from .selection import Ask, Matcher, Report, Reports, Sharing, rank, side
+from .selection import UNMEASURED_SERVICE_MS, Ask, Matcher, Report, Reports, Sharing, rank, side
 from .store import Collection, Keeper, Key, Kind, Mirror, Store
 
 _log = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ _PURGE_S = 60.0
 _KEYS_S = 600.0
 _SILENT_LEASES = 3
 """Leases after which an instance that no broker heard of is dropped from a shared store."""
-_DEVICE_REQUESTS_PER_S = 2.0
-"""What a device is taken to send when it has just been told where: its real load shows in the next heartbeats."""
 
 
 class Draining(BaseModel):
@@ -44,6 +43,7 @@ class Broker:
     Args:
         store: what to start from and to keep up to date; the caller closes it.
         lease_s: how long an instance is listed after its last heartbeat.
+        ttl_s: after which devices ask again; by default as long as a lease.
         clock: monotonic seconds.
         access: who may do what; by default one that goes by this machine's time of day.
         matchers: third parties' judges in the selection.
@@ -55,6 +55,7 @@ class Broker:
         store: Store,
         *,
         lease_s: float,
+        ttl_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         access: Access | None = None,
         matchers: Mapping[str, Matcher] | None = None,
@@ -62,6 +63,7 @@ class Broker:
     ) -> None:
         self.store = store
         self.lease_s = lease_s
+        self.ttl_s = ttl_s or lease_s
         self.events = Events()
         self.sharings = Collection(Kind.SERVICE, Sharing)
         self.draining = Collection(Kind.NODE, Draining)
@@ -71,7 +73,7 @@ class Broker:
         self._chance = chance
         self.access = access or Access()
         self._reports = Reports()
-        self._registry = Registry(lease_s, clock)
+        self._registry = Registry(lease_s, clock, claim_s=self.ttl_s)
         collections = (self.sharings, self.draining, *self.access.collections)
         keepers: dict[Kind, Keeper] = {collection.kind: collection for collection in collections}
         keepers[Kind.INSTANCE] = self._registry
@@ -126,7 +128,7 @@ class Broker:
         return self._registry.services(self._clock())
 
     def candidates(self, service: str, ask: Ask) -> Candidates:
-        """The best instances of a service for a device, good for one lease.
+        """The best instances of a service for a device, good for `ttl_s`.
 
         None of them may be left by the device's limits. The first is taken for the one that the device will use.
 
@@ -137,6 +139,10 @@ class Broker:
         pool = self._registry.pool(service)
         if pool is None or not (pool.column(Column.EXPIRES_AT) > now).any():
             raise UnknownServiceError(f"no live instance offers the service {service!r}")
+        pool.settle(now)
+        pool.doubt(ask.unreachable)
+        if ask.current in pool.rows:
+            pool.release(ask.current, _at_once(pool, ask.current, ask.rate))
         sharing = self.sharings.items.get(service) or _ALIKE
         ranked = rank(
             pool,
@@ -149,9 +155,10 @@ class Broker:
             revision=self._revision(service, sharing, pool, ask, now),
             chance=self._chance,
         )
-        if ranked and ranked[0].instance.id != ask.current:
-            _offer(pool, ranked[0].instance)
-        return Candidates.model_construct(service=service, candidates=tuple(ranked), ttl_s=self.lease_s)
+        if ranked:
+            best = ranked[0].instance.id
+            pool.claim(best, _at_once(pool, best, ask.rate), now)
+        return Candidates.model_construct(service=service, candidates=tuple(ranked), ttl_s=self.ttl_s)
 
     async def share_out(self, service: str, sharing: Sharing | None) -> None:
         """Set how a service's devices are shared out; None: every revision alike again.
@@ -229,7 +236,7 @@ class Broker:
         """The revision that a device is to get: its side of the weights, among those that have instances to offer."""
         if not sharing.weights:
             return None
-        live = pool.column(Column.EXPIRES_AT) > now
+        live = pool.available(now)
         offered = {i.revision for i, alive in zip(pool.instances, live.tolist(), strict=True) if alive}
         chosen = side(service, sharing.weights, ask.device)
         if chosen in offered:
@@ -241,9 +248,10 @@ class Broker:
 _ALIKE = Sharing()
 
 
-def _offer(pool: Pool, instance: Instance) -> None:
-    service_ms = instance.load.service_ms
-    pool.offer(instance.id, _DEVICE_REQUESTS_PER_S * (0.05 if service_ms is None else service_ms / 1e3))
+def _at_once(pool: Pool, instance_id: str, rate: float) -> float:
+    """How many requests of a device an instance has under way at a time (Little's law)."""
+    service_ms = float(pool.column(Column.SERVICE_MS)[pool.rows[instance_id]])
+    return rate / 1e3 * (UNMEASURED_SERVICE_MS if isnan(service_ms) else service_ms)
 
 
 async def _every(seconds: float, work: Callable[[], object]) -> None:

@@ -92,6 +92,8 @@ class Reasons(BaseModel):
     """The instance's own time for a request."""
     wait_ms: float
     """Expected in its queue, from its load."""
+    crowding_ms: float
+    """By which one more device makes its others wait longer, in sum."""
     use: float
     """Its load and what it was lately offered for, over its capacity."""
     cost_per_million: float

@@ -26,10 +26,14 @@ class Registry:
     Args:
         lease_s: how long a lease lasts.
         clock: tells when records of the store come in; all else is told by the caller.
+        claim_s: how long a device keeps to an instance before it asks again; by default as long as a lease.
     """
 
-    def __init__(self, lease_s: float, clock: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self, lease_s: float, clock: Callable[[], float] = lambda: 0.0, *, claim_s: float | None = None
+    ) -> None:
         self.lease_s = lease_s
+        self._claim_s = claim_s or lease_s
         self._clock = clock
         # All leases last equally long, so a dict that puts the renewed last is in order of expiry.
         self._held: dict[str, _Held] = {}
@@ -46,7 +50,9 @@ class Registry:
             self._leave(known.instance)
         expires_at = now + self.lease_s
         self._held[instance.id] = _Held(instance, expires_at)
-        self._pools.setdefault(instance.service, Pool()).put(instance, expires_at)
+        if (pool := self._pools.get(instance.service)) is None:
+            pool = self._pools[instance.service] = Pool(self.lease_s, self._claim_s)
+        pool.put(instance, expires_at)
         return known is None or instance != known.instance.model_copy(update={"load": instance.load})
 
     def get(self, instance_id: str) -> Instance | None:

@@ -36,6 +36,12 @@ class Ask(BaseModel):
     current: Label | None = Field(
         default=None, description="The instance in use: it stays first unless another is clearly better."
     )
+    without: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._,-]{1,1500}$",
+        description="Instances that the device could not reach lately, with commas between them.",
+    )
+    rate: float = Field(default=2.0, gt=0, le=1000, description="Requests a second that the device is going to send.")
     region: Label | None = Field(default=None, description="Only instances of this region.")
     tier: RemoteTier | None = Field(default=None, description="Only instances of this tier.")
     gpu: bool = Field(default=False, description="Only instances with a GPU.")
@@ -43,6 +49,11 @@ class Ask(BaseModel):
     objective: Objective | None = Field(default=None, description="By default the service's own.")
     request_bytes: int = Field(default=70_000, ge=0, le=10**9, description="What a request weighs, for traffic's cost.")
     explain: bool = Field(default=False, description="Say what each score is made of.")
+
+    @property
+    def unreachable(self) -> frozenset[str]:
+        """The instances that the device could not reach."""
+        return frozenset(self.without.split(",")) if self.without else frozenset()
 
     @property
     def place(self) -> Location | None:

@@ -1,11 +1,12 @@
 """Puts the instances of a service in order for one device.
 
-score = round trip + service + wait + (cost x what the objective says a unit of it is worth) + what matchers add
+score = round trip + service + wait + crowding + (cost x what a unit of it is worth) + what matchers add
 
 - The round trip is what devices of that area measured, and what the distance lets expect as far as they did not.
 - The service time is the instance's own recent median; one that has answered nothing yet is taken for a typical one.
-- The wait follows from the load that heartbeats report *and* from the devices that have been told to go there since, so
-  that thousands that ask between two heartbeats don't all get the same answer.
+- The wait follows from the load that heartbeats report, or from the devices that have been told to go there, whichever
+  is more: thousands that ask between two heartbeats don't all get the same answer.
+- Crowding is what one more device makes the others wait: it leaves near instances to those that have no other.
 - Beyond that, the more the best is in use the more chance there is in the order: brokers that don't know of each
   other's answers yet still spread devices over those that are about as good.
 - A device that says which instance it uses keeps it at the top until another is better by a margin.
@@ -25,7 +26,7 @@ from .ask import MS_PER_COST, Ask, Objective
 from .geography import NEUTRAL_KM, distances_km, expected_rtt_ms
 from .matchers import Matcher
 from .reports import PRIOR_REPORTS
-from .waiting import expected_wait_ms
+from .waiting import wait_and_crowding_ms
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ UNMEASURED_SERVICE_MS = 50.0
 """Assumed when no instance has answered anything yet; one without a time of its own gets the median of the others."""
 SPREAD_MS = 2.0
 """How far apart two scores may be and still change places by chance often, when the best instance is full."""
-HOLD_MS, HOLD_SHARE = 5.0, 0.1
+HOLD_MS, HOLD_SHARE = 3.0, 0.05
 """By how much another must be better than the one in use: moving costs a device a new connection and a cold link."""
 
 
@@ -47,12 +48,14 @@ class _Terms(NamedTuple):
     service_ms: Floats
     use: Floats
     wait_ms: Floats
+    crowding_ms: Floats
     cost: Floats
     cost_ms: Floats
     matchers_ms: Floats
 
     def scores(self) -> Floats:
-        return np.asarray(self.rtt_ms + self.service_ms + self.wait_ms + self.cost_ms + self.matchers_ms)
+        response_ms = self.rtt_ms + self.service_ms + self.wait_ms
+        return np.asarray(response_ms + self.crowding_ms + self.cost_ms + self.matchers_ms)
 
 
 def rank(
@@ -100,7 +103,10 @@ def rank(
 
 
 def _admitted(pool: Pool, ask: Ask, now: float, avoid: frozenset[str], revision: str | None) -> NDArray[np.bool_]:
-    admitted = pool.column(Column.EXPIRES_AT) > now
+    admitted = pool.available(now)
+    for instance_id in ask.unreachable:
+        if (row := pool.rows.get(instance_id)) is not None:
+            admitted[row] = False
     if avoid or revision or ask.region or ask.tier or ask.gpu:
         fits = (_fits(instance, ask, avoid, revision) for instance in pool.instances)
         admitted &= np.fromiter(fits, np.bool_, len(pool))
@@ -126,12 +132,12 @@ def _terms(pool: Pool, ask: Ask, measured: Mapping[str, tuple[float, float]], ms
         _blend(pool, measured, rtt_ms, weight)
     service_ms = _known_service_ms(pool.column(Column.SERVICE_MS))
     capacity = pool.column(Column.CAPACITY)
-    in_flight = pool.column(Column.IN_FLIGHT) + pool.column(Column.OFFERED) + pool.column(Column.OFFERED_BEFORE)
-    use = in_flight / capacity
+    use = np.maximum(pool.reported(), pool.column(Column.CLAIMED)) / capacity
     cost = pool.column(Column.PRICE_PER_HOUR) * service_ms / (3.6 * capacity)  # a million of them, an hour's 3.6e6 ms
     cost = cost + pool.column(Column.PRICE_PER_GB) * (ask.request_bytes / 1e3)
-    wait_ms = expected_wait_ms(use, capacity, service_ms)
-    return _Terms(km, rtt_ms, weight, service_ms, use, wait_ms, cost, cost * ms_per_cost, np.zeros(len(pool)))
+    wait_ms, crowding_ms = wait_and_crowding_ms(use, capacity, service_ms)
+    cost_ms, matchers_ms = cost * ms_per_cost, np.zeros(len(pool))
+    return _Terms(km, rtt_ms, weight, service_ms, use, wait_ms, crowding_ms, cost, cost_ms, matchers_ms)
 
 
 def _model_rtt_ms(km: Floats) -> Floats:
@@ -204,7 +210,10 @@ def _candidate(instance: Instance, row: int, score_ms: float, terms: _Terms, ask
 
 
 def _reasons(row: int, terms: _Terms, known: bool) -> Reasons:
-    figures = {name: round(float(getattr(terms, name)[row]), 3) for name in ("rtt_ms", "service_ms", "wait_ms", "use")}
+    figures = {
+        name: round(float(getattr(terms, name)[row]), 3)
+        for name in ("rtt_ms", "service_ms", "wait_ms", "crowding_ms", "use")
+    }
     return Reasons(
         rtt_from="reports" if terms.measured[row] >= PRIOR_REPORTS else "distance" if known else "unknown place",
         cost_per_million=round(float(terms.cost[row]), 3),

@@ -1,0 +1,98 @@
+"""Where people are: large cities with their coordinates and rounded populations of their urban areas."""
+
+from typing import NamedTuple
+
+
+class City(NamedTuple):
+    """A city, to a hundredth of a degree."""
+
+    name: str
+    region: str
+    lat: float
+    lon: float
+    people: float
+    """Millions."""
+
+
+CITIES = [
+    City("Tokyo", "East-Asia", 35.68, 139.69, 37.0),
+    City("Osaka", "East-Asia", 34.69, 135.50, 19.0),
+    City("Seoul", "East-Asia", 37.57, 126.98, 25.0),
+    City("Shanghai", "East-Asia", 31.23, 121.47, 29.0),
+    City("Beijing", "East-Asia", 39.90, 116.41, 22.0),
+    City("Guangzhou", "East-Asia", 23.13, 113.26, 19.0),
+    City("Shenzhen", "East-Asia", 22.54, 114.06, 17.0),
+    City("Chengdu", "East-Asia", 30.57, 104.07, 10.0),
+    City("Hangzhou", "East-Asia", 30.27, 120.16, 8.0),
+    City("Hong Kong", "East-Asia", 22.32, 114.17, 7.5),
+    City("Taipei", "East-Asia", 25.03, 121.57, 7.0),
+    City("Singapore", "South-Asia", 1.35, 103.82, 6.0),
+    City("Jakarta", "South-Asia", -6.21, 106.85, 34.0),
+    City("Manila", "South-Asia", 14.60, 120.98, 24.0),
+    City("Bangkok", "South-Asia", 13.76, 100.50, 17.0),
+    City("Ho Chi Minh City", "South-Asia", 10.82, 106.63, 14.0),
+    City("Kuala Lumpur", "South-Asia", 3.14, 101.69, 8.5),
+    City("Delhi", "South-Asia", 28.61, 77.21, 32.0),
+    City("Mumbai", "South-Asia", 19.08, 72.88, 25.0),
+    City("Bengaluru", "South-Asia", 12.97, 77.59, 13.0),
+    City("Kolkata", "South-Asia", 22.57, 88.36, 17.0),
+    City("Chennai", "South-Asia", 13.08, 80.27, 11.0),
+    City("Dhaka", "South-Asia", 23.81, 90.41, 22.0),
+    City("Karachi", "South-Asia", 24.86, 67.01, 17.0),
+    City("Lahore", "South-Asia", 31.55, 74.34, 13.0),
+    City("Dubai", "Middle-East", 25.20, 55.27, 4.0),
+    City("Tehran", "Middle-East", 35.69, 51.39, 14.0),
+    City("Istanbul", "Middle-East", 41.01, 28.98, 15.5),
+    City("Riyadh", "Middle-East", 24.71, 46.68, 7.5),
+    City("Tel Aviv", "Middle-East", 32.09, 34.78, 3.5),
+    City("Cairo", "Africa", 30.04, 31.24, 21.0),
+    City("Lagos", "Africa", 6.52, 3.38, 15.5),
+    City("Kinshasa", "Africa", -4.44, 15.27, 16.0),
+    City("Johannesburg", "Africa", -26.20, 28.05, 14.0),
+    City("Nairobi", "Africa", -1.29, 36.82, 6.0),
+    City("Casablanca", "Africa", 33.57, -7.59, 4.5),
+    City("London", "Europe", 51.51, -0.13, 11.0),
+    City("Paris", "Europe", 48.86, 2.35, 11.0),
+    City("Berlin", "Europe", 52.52, 13.40, 4.5),
+    City("Frankfurt", "Europe", 50.11, 8.68, 2.5),
+    City("Amsterdam", "Europe", 52.37, 4.90, 2.5),
+    City("Madrid", "Europe", 40.42, -3.70, 6.5),
+    City("Barcelona", "Europe", 41.39, 2.17, 4.8),
+    City("Rome", "Europe", 41.90, 12.50, 4.2),
+    City("Milan", "Europe", 45.46, 9.19, 5.0),
+    City("Vienna", "Europe", 48.21, 16.37, 2.2),
+    City("Warsaw", "Europe", 52.23, 21.01, 2.1),
+    City("Stockholm", "Europe", 59.33, 18.07, 1.8),
+    City("Dublin", "Europe", 53.35, -6.26, 1.5),
+    City("Lisbon", "Europe", 38.72, -9.14, 2.7),
+    City("Athens", "Europe", 37.98, 23.73, 3.5),
+    City("Bucharest", "Europe", 44.43, 26.10, 1.9),
+    City("Kyiv", "Eastern-Europe", 50.45, 30.52, 3.0),
+    City("Moscow", "Eastern-Europe", 55.76, 37.62, 17.0),
+    City("Saint Petersburg", "Eastern-Europe", 59.93, 30.34, 5.5),
+    City("New York", "North-America", 40.71, -74.01, 20.0),
+    City("Boston", "North-America", 42.36, -71.06, 4.8),
+    City("Washington", "North-America", 38.91, -77.04, 6.0),
+    City("Atlanta", "North-America", 33.75, -84.39, 6.0),
+    City("Miami", "North-America", 25.76, -80.19, 6.1),
+    City("Chicago", "North-America", 41.88, -87.63, 9.0),
+    City("Dallas", "North-America", 32.78, -96.80, 7.5),
+    City("Houston", "North-America", 29.76, -95.37, 7.0),
+    City("Denver", "North-America", 39.74, -104.99, 3.0),
+    City("Los Angeles", "North-America", 34.05, -118.24, 15.0),
+    City("San Francisco", "North-America", 37.77, -122.42, 6.5),
+    City("Seattle", "North-America", 47.61, -122.33, 4.0),
+    City("Toronto", "North-America", 43.65, -79.38, 6.5),
+    City("Montreal", "North-America", 45.50, -73.57, 4.3),
+    City("Mexico City", "Latin-America", 19.43, -99.13, 22.0),
+    City("Guadalajara", "Latin-America", 20.67, -103.35, 5.3),
+    City("Bogota", "Latin-America", 4.71, -74.07, 11.0),
+    City("Lima", "Latin-America", -12.05, -77.04, 11.0),
+    City("Santiago", "Latin-America", -33.45, -70.67, 6.9),
+    City("Buenos Aires", "Latin-America", -34.60, -58.38, 15.5),
+    City("Sao Paulo", "Latin-America", -23.55, -46.63, 22.5),
+    City("Rio de Janeiro", "Latin-America", -22.91, -43.17, 13.5),
+    City("Sydney", "Oceania", -33.87, 151.21, 5.2),
+    City("Melbourne", "Oceania", -37.81, 144.96, 5.1),
+    City("Auckland", "Oceania", -36.85, 174.76, 1.6),
+]
