@@ -23,7 +23,7 @@ from .quickstart.experiment import GOOD, SlowedDetector
 from .quickstart.fleet import DEVICE_LOCATION, Fleet
 from .quickstart.uplink import Condition, Uplink
 
-_SIZE = (1200, 1230)
+_SIZE = (1200, 1180)
 _FPS = 8
 _ACTS = ((GOOD, 22.0), (Condition("throttled to 0.4 Mbit/s", 0.4, 25), 14.0), (GOOD, 16.0))
 """The link, and for how many seconds."""

@@ -1,4 +1,5 @@
-// Draws series over the last minute. Colours are the page's, so a chart follows light and dark.
+// Draws series over the last minute, on a linear axis or on a fixed logarithmic one. Colours are the page's, so a chart
+// follows light and dark.
 
 const SPAN_S = 60;
 const LEFT = 44, RIGHT = 8, TOP = 10, BOTTOM = 18;
@@ -9,8 +10,9 @@ const marks = {
 };
 
 export class Chart {
-  constructor(canvas) {
+  constructor(canvas, decades = null) {
     this.canvas = canvas;
+    this.decades = decades; // [least, greatest] powers of ten of a logarithmic axis; what is beyond is drawn at its end
     this.points = []; // {at, value, mark} in the order of their times; a line where there is no mark
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
@@ -31,24 +33,24 @@ export class Chart {
     context.scale(ratio, ratio);
     const now = this.points.at(-1)?.at ?? 0;
     const shown = this.points.filter((point) => point.at > now - SPAN_S);
-    const top = nice(Math.max(1, ...shown.map((point) => point.value ?? 0)));
+    const axis = this.decades ? logarithmic(...this.decades) : linear(shown);
     const x = (at) => LEFT + (1 - (now - at) / SPAN_S) * (width - LEFT - RIGHT);
-    const y = (value) => height - BOTTOM - (value / top) * (height - TOP - BOTTOM);
+    const y = (value) => height - BOTTOM - axis.share(value) * (height - TOP - BOTTOM);
     const colours = getComputedStyle(document.documentElement);
     const colour = (name) => colours.getPropertyValue(`--${name}`).trim();
-    this.grid(context, colour, top, y, width, height);
+    this.grid(context, colour, axis.ticks, y, width, height);
     this.lines(context, colour, shown, x, y);
     this.dots(context, colour, shown, x, y);
     const last = shown.findLast((point) => point.value != null);
-    canvas.setAttribute("aria-label", last ? `${canvas.id}: last ${Math.round(last.value * 10) / 10}, up to ${top}` : `${canvas.id}: nothing yet`);
+    canvas.setAttribute("aria-label", last ? `${canvas.id}: last ${Math.round(last.value * 10) / 10}` : `${canvas.id}: nothing yet`);
   }
 
-  grid(context, colour, top, y, width, height) {
+  grid(context, colour, ticks, y, width, height) {
     context.strokeStyle = colour("line");
     context.fillStyle = colour("faint");
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "right";
-    for (const value of [0, top / 2, top]) {
+    for (const value of ticks) {
       line(context, [[LEFT, y(value)], [width - RIGHT, y(value)]]);
       context.fillText(String(value), LEFT - 6, y(value) + 4);
     }
@@ -87,6 +89,17 @@ function line(context, points) {
   context.beginPath();
   for (const [x, y] of points) context.lineTo(x, y);
   context.stroke();
+}
+
+function linear(points) {
+  const top = nice(Math.max(1, ...points.map((point) => point.value ?? 0)));
+  return { ticks: [0, top / 2, top], share: (value) => value / top };
+}
+
+function logarithmic(least, greatest) {
+  const ticks = Array.from({ length: greatest - least + 1 }, (_, index) => 10 ** (least + index));
+  const share = (value) => (Math.log10(value) - least) / (greatest - least);
+  return { ticks: ticks.map((tick) => Number(tick.toPrecision(1))), share: (value) => Math.min(Math.max(share(value), 0), 1) };
 }
 
 function nice(value) {

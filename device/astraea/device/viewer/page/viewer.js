@@ -6,7 +6,7 @@ import { Picture } from "./picture.js";
 const element = (id) => document.getElementById(id);
 const picture = new Picture(element("picture"));
 const latency = new Chart(element("latency"));
-const uplink = new Chart(element("uplink"));
+const uplink = new Chart(element("uplink"), [-1, 3]);
 const rtt = new Chart(element("rtt"));
 const NOTES = 100;
 
