@@ -85,10 +85,18 @@ def _encoder() -> av.VideoCodecContext:
 class Publisher:
     """One that publishes; `results` are those that came on its data channel."""
 
-    def __init__(self, client: httpx.AsyncClient, *, codec: str = "H264", marked: bool = True, fps: float = 30) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        codec: str = "H264",
+        marked: bool = True,
+        fps: float = 30,
+        configuration: RTCConfiguration | None = None,
+    ) -> None:
         self.track = Track(fps, marked=marked)
         self.results: list[dict[str, Any]] = []
-        self.connection = RTCPeerConnection(RTCConfiguration([]))
+        self.connection = RTCPeerConnection(configuration or RTCConfiguration([]))
         self.url = self.etag = ""
         transceiver = self.connection.addTransceiver(self.track, "sendonly")
         codecs = RTCRtpSender.getCapabilities("video").codecs
