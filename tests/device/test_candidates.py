@@ -15,7 +15,8 @@ from astraea.device import (
     OffloadClient,
     UnreachableError,
 )
-from astraea.device.brokerclient import BrokerClient
+from astraea.device.candidates import Measured
+from astraea.device.candidates.broker import BrokerClient
 from astraea.device.profile import Price
 from astraea.device.transports import Credential
 from astraea.protocol import Candidate, Candidates, Instance, Location
@@ -153,3 +154,15 @@ def test_the_app_s_own_token_goes_to_the_edge(peer: Peer) -> None:
     with OffloadClient("s", edges=[peer.url], token="own", transport="http") as client:
         client.infer(IMAGE)
     assert set(seen) == {"Bearer own"}
+
+
+async def test_what_was_measured_is_reported_with_a_rounded_place(peer: Peer) -> None:
+    client = BrokerClient(peer.url, "s", Location(lat=30.2468, lon=120.1234))
+    await client.report([Measured("a", 20.0, 8.0)])
+    await client.close()
+    [(method, path, body)] = peer.requests
+    assert (method, path) == ("POST", "/v1/reports")
+    assert json.loads(body) == {
+        "location": {"lat": 30.2, "lon": 120.1},
+        "reports": [{"instance": "a", "rtt_ms": 20.0, "uplink_mbps": 8.0}],
+    }

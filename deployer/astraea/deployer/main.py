@@ -42,6 +42,7 @@ VERBS = (
     Verb(
         "doctor", "Check camera, model, broker, clock, link and edge.", _DEVICE, "astraea.device.doctor.cli", "device"
     ),
+    Verb("enrol", "Have a broker know this device.", _DEVICE, "astraea.device.candidates.cli", "device"),
     Verb("profile", "Measure what encodings cost and are worth.", _DEVICE, "astraea.device.profiling.cli", "device"),
     Verb("simulate", "Replay measured networks; judge decisions.", _DEVICE, "astraea.device.simulator.cli", "device"),
 )

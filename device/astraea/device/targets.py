@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from astraea.protocol import Location
 
-from .candidates import CandidateSource, RemoteTarget
+from .candidates import CandidateSource, Measured, RemoteTarget, Roster
 from .codec import JPEG_MEDIA_TYPE, Payload, encode
 from .decision import Policy, Probe
 from .decision.estimates import Recent
 from .encoding import Encoding
 from .errors import LateError, TransportError, UnreachableError
 from .events import CandidatesChanged, Events, TargetBack, TargetLost
-from .roster import Roster
 from .tasks import Tasks
 from .transports import PictureEncoder, Reply, Transport
 
@@ -28,6 +27,7 @@ _log = logging.getLogger(__name__)
 _TICK_S = 0.1
 """How often the policy is asked for probes."""
 _PROBE_TIMEOUT_S = 1.0
+_REPORT_EVERY_S = 60.0
 _LINGER_S = 2.0
 _FIRST_PROBES = 3
 """First contact, then what it takes to call a link settled."""
@@ -88,6 +88,7 @@ class Targets:
         for _ in range(_FIRST_PROBES):
             await asyncio.gather(*self._send_probes())
         self._tasks.spawn(self._keep_probing())
+        self._tasks.spawn(self._keep_reporting())
         self._tasks.spawn(self._roster.keep_fresh(lambda: self._in_use, lambda: self._policy.has_remote))
 
     async def close(self) -> None:
@@ -204,6 +205,15 @@ class Targets:
         while True:
             await asyncio.sleep(_TICK_S)
             self._send_probes()
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            await asyncio.sleep(_REPORT_EVERY_S)
+            links = {name: self._policy.link(name) for name in self._ways}
+            known = [
+                Measured(name, link.rtt_ms, link.uplink_mbps) for name, link in links.items() if link and link.settled
+            ]
+            await self._roster.report(known)
 
     def _offer(self, found: list[RemoteTarget]) -> None:
         if found == list(self):

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from ..brokerclient import BrokerClient
 from ..candidates import RemoteTarget
+from ..candidates.broker import BrokerClient
 from ..codec import encode
 from ..encoding import Encoding
 from ..errors import BrokerError, LateError, RefusedError, TransportError

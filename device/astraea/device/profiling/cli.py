@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ..brokerclient import BrokerClient
+from ..candidates.broker import BrokerClient
 from ..client import DEFAULT_BROKER
 from ..encoding import Encoding
 from ..engine import LocalEngine

@@ -1,5 +1,7 @@
 """Asking the broker which instances can answer for this device."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from math import inf
 from secrets import token_hex
 
@@ -7,10 +9,10 @@ import httpx
 
 from astraea.protocol import Candidates, Instance, Location
 
-from .candidates import Offer, RemoteTarget
-from .errors import BrokerError
-from .profile import Price
-from .transports import Credential
+from ..errors import BrokerError
+from ..profile import Price
+from ..transports import Credential
+from .source import Measured, Offer, RemoteTarget
 
 _TIMEOUT_S = 2.0
 _MOST_CANDIDATES = 3
@@ -29,17 +31,25 @@ class BrokerClient:
         service: the service's name.
         location: where the device is; None leaves distance out of the ranking.
         credential: is given the tokens by which the broker lets the device use instances.
+        key: the device's own, for a broker that asks for one.
     """
 
     def __init__(
-        self, url: str, service: str, location: Location | None = None, credential: Credential | None = None
+        self,
+        url: str,
+        service: str,
+        location: Location | None = None,
+        credential: Credential | None = None,
+        key: str | None = None,
     ) -> None:
         self._url = f"{url.rstrip('/')}/v1/services/{service}/candidates"
+        self._reports_url = f"{url.rstrip('/')}/v1/reports"
+        self._location = location
         self._query = {"limit": str(_MOST_CANDIDATES), "device": token_hex(8)}
         if location is not None:
             self.move(location)
         self._credential = credential or Credential()
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S)
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, headers=Credential(key).headers)
 
     async def candidates(self, current: str | None) -> Offer:
         """See CandidateSource.candidates."""
@@ -50,6 +60,8 @@ class BrokerClient:
             raise BrokerError(f"the broker {self._url} can't be reached: {error or type(error).__name__}") from None
         if response.status_code == httpx.codes.NOT_FOUND:
             return Offer([], _UNKNOWN_TTL_S)
+        if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            raise BrokerError(f"the broker {self._url} does not let this device in", hint="astraea enrol CODE")
         try:
             found = Candidates.model_validate_json(response.raise_for_status().content)
         except (httpx.HTTPStatusError, ValueError) as error:
@@ -62,7 +74,17 @@ class BrokerClient:
 
     def move(self, location: Location) -> None:
         """See CandidateSource.move."""
+        self._location = location
         self._query |= {"lat": str(location.lat), "lon": str(location.lon)}
+
+    async def report(self, measured: Sequence[Measured]) -> None:
+        """See CandidateSource.report. The broker keeps the place to half a degree, and nothing else of the device."""
+        if self._location is None or not measured:
+            return
+        place = {"lat": round(self._location.lat, 1), "lon": round(self._location.lon, 1)}
+        reports = [one._asdict() for one in measured]
+        with suppress(httpx.HTTPError, httpx.InvalidURL):  # it will be asked for candidates again, and that will tell
+            await self._client.post(self._reports_url, json={"location": place, "reports": reports})
 
     async def close(self) -> None:
         """See CandidateSource.close."""

@@ -1,10 +1,11 @@
 """Which instances can answer for this device: what a client must be told, and by whom."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from astraea.protocol import Location, RemoteTier
 
-from .profile import Price
+from ..profile import Price
 
 _FIXED_TTL_S = 3600.0
 
@@ -26,6 +27,14 @@ class Offer(NamedTuple):
     ttl_s: float
 
 
+class Measured(NamedTuple):
+    """What the way to an instance was found to be like."""
+
+    instance: str
+    rtt_ms: float
+    uplink_mbps: float
+
+
 class CandidateSource(Protocol):
     """Knows the instances of a service."""
 
@@ -41,6 +50,9 @@ class CandidateSource(Protocol):
 
     def move(self, location: Location) -> None:
         """The device is there now."""
+
+    async def report(self, measured: Sequence[Measured]) -> None:
+        """Tell what was measured, so that others nearby are told better; nothing is raised."""
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -62,6 +74,9 @@ class FixedCandidates:
 
     def move(self, location: Location) -> None:
         """See CandidateSource.move; addresses that are known stay the same."""
+
+    async def report(self, measured: Sequence[Measured]) -> None:
+        """See CandidateSource.report; nobody asks."""
 
     async def close(self) -> None:
         """See CandidateSource.close."""

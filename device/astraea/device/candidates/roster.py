@@ -1,15 +1,15 @@
 """Who the candidates are: asked of a source again and again, and remembered while it can't tell."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import uniform
 
 from astraea.protocol import Location
 
-from .candidates import CandidateSource, RemoteTarget
-from .errors import BrokerError
-from .events import BrokerBack, BrokerLost, Events
+from ..errors import BrokerError
+from ..events import BrokerBack, BrokerLost, Events
+from .source import CandidateSource, Measured, RemoteTarget
 
 _IN_NEED_S = 1.0
 """When a candidate is lost, ask again at once, but not more often than this: a restarted instance has another id."""
@@ -64,6 +64,10 @@ class Roster:
             self._events.emit(BrokerBack())
         if targets:  # else a broker that just restarted, and knows nobody yet; probes tell who is really gone
             self._found(targets)
+
+    async def report(self, measured: Sequence[Measured]) -> None:
+        """Tell the source what the ways are like."""
+        await self._source.report(measured)
 
     async def keep_fresh(self, current: Callable[[], str | None], has_enough: Callable[[], bool]) -> None:
         """Ask for as long as the task lives."""
