@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..encoding import Encoding, Size
 from ..profile import Price, Profile
-from .choice import cheapest, choose, most_accurate
+from .choice import SURE, cheapest, choose, most_accurate
 from .estimates import Estimate, Recent
 from .hedge import PRICE, Hedge, hedge
 from .ladder import Encoded, Ladder
@@ -126,15 +126,28 @@ class Policy:
         give_up_ms = max(_GIVE_UP_MS, 2 * min(others_ms)) if others_ms else _GIVE_UP_ALONE_MS
         if hedged.patience_ms < inf:
             give_up_ms = max(give_up_ms, hedged.patience_ms)
-        return Decision(
-            chosen.target,
-            hedged.cost_ms,
-            hedged.patience_ms,
-            give_up_ms,
-            chosen.rung.encoding if chosen.rung else None,
-            chosen.p99_ms,
-            {target: option.time.ms for target, option in fastest.items()},
-        )
+        return _decision(chosen, hedged, give_up_ms, fastest)
+
+    def second_opinion(self, size: Size, *, now: float, left_ms: float) -> Decision | None:
+        """The most accurate remote way to answer a frame that the device has answered already, if there is time.
+
+        Args:
+            size: the frame's, before it is scaled.
+            now: the time of the question.
+            left_ms: until the frame's deadline.
+
+        Returns:
+            None where no target is more accurate than the device and sure to answer within `left_ms`.
+        """
+        better = [
+            option
+            for option in self._options(size, now, 0, self._ladder.rungs)
+            if option.rung and option.accuracy > self._profile.local_accuracy and option.in_time(left_ms) >= SURE
+        ]
+        if not better:
+            return None
+        best = max(better, key=lambda option: (option.accuracy, -option.time.ms))
+        return _decision(best, Hedge(best.time.ms, inf), left_ms, {best.target: best})
 
     @property
     def has_remote(self) -> bool:
@@ -195,11 +208,11 @@ class Policy:
         """The probes to send now; each call schedules the next ones, so send what it returns."""
         return self._prober.due(self._remotes, now)
 
-    def _options(self, size: Size, now: float, local_queue: int) -> list[Option]:
+    def _options(self, size: Size, now: float, local_queue: int, rungs: Sequence[Rung] = ()) -> list[Option]:
         usable = {target: remote for target, remote in self._remotes.items() if remote.usable}
         if self._local is None:
             usable = usable or self._remotes
-        frames = self._ladder.encoded(self._rungs, size)
+        frames = self._ladder.encoded(rungs or self._rungs, size)
         options = [option for target, remote in usable.items() for option in self._remote(target, remote, frames, now)]
         if self._local is not None:
             one = self._local.estimate if self._local else Estimate(self._profile.local_ms, self._profile.local_ms)
@@ -267,6 +280,18 @@ class Policy:
         if outstanding.silent_ms(now) <= _SILENT_RATIO * local_ms:
             return False
         return outstanding.larger_than(PROBE_BYTES)
+
+
+def _decision(option: Option, hedged: Hedge, give_up_ms: float, fastest: Mapping[str, Option]) -> Decision:
+    return Decision(
+        option.target,
+        hedged.cost_ms,
+        hedged.patience_ms,
+        give_up_ms,
+        option.rung.encoding if option.rung else None,
+        option.p99_ms,
+        {target: one.time.ms for target, one in fastest.items()},
+    )
 
 
 def _soonest_rungs(options: Sequence[Option]) -> dict[str, Option]:

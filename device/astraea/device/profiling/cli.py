@@ -48,7 +48,7 @@ def profile(  # noqa: PLR0917 - the command line's options
         str | None, typer.Option(metavar="URL", envvar="ASTRAEA_BROKER", help="The broker's address.")
     ] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="ASTRAEA_TOKEN", help="What the edge server asks for, where it does.")
+        str | None, typer.Option(envvar="ASTRAEA_API_KEY", help="What the edge server is told to let the device in.")
     ] = None,
     local: Annotated[
         str | None, typer.Option(metavar="MODEL", help="The device's own model: a zoo name or a file.")
