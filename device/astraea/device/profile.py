@@ -15,6 +15,7 @@ from .errors import ProfileError
 
 _MOST_BYTES = 64 * 1024
 _BITS_PER_BYTE = 8
+_LEAST_MS = 0.01
 
 
 _LADDER = (
@@ -58,6 +59,11 @@ class Rung(_Part):
     def encoding(self) -> Encoding:
         """The rung as what a codec is told."""
         return Encoding(self.quality, self.max_side)
+
+    def timed(self) -> "Rung":
+        """Itself with no time so short that nothing can be a multiple of it."""
+        encode_ms, edge_ms = max(self.encode_ms, _LEAST_MS), max(self.edge_ms, _LEAST_MS)
+        return self.model_copy(update={"encode_ms": encode_ms, "edge_ms": edge_ms})
 
 
 class PowerModel(_Part):
@@ -146,7 +152,7 @@ class Profile(_Part):
         front: list[Rung] = []
         for rung in sorted(self.rungs or self._usual_rungs(), key=lambda rung: (rung.bytes, -rung.accuracy)):
             if not front or rung.accuracy > front[-1].accuracy:
-                front.append(rung)
+                front.append(rung.timed())
         return tuple(front)
 
     def _usual_rungs(self) -> list[Rung]:

@@ -2,10 +2,11 @@
 
 from .estimates import Estimate
 from .gates import ConfidenceGate, MotionGate
+from .knowledge import LOCAL
 from .ladder import Ladder
 from .link import Link
 from .objective import Aim, Objective
-from .policy import LOCAL, Decision, Policy
+from .policy import Decision, Policy
 from .probing import Probe
 
 __all__ = [

@@ -9,7 +9,6 @@ from .estimates import UNKNOWN, Estimate, Recent
 
 _UNSEEN_SHARE = 2 / 3
 """Until a frame has been encoded it is taken for smaller than the profile's, for probes are measured by it."""
-_LEAST_MS = 0.01
 
 
 class Encoded(NamedTuple):
@@ -76,7 +75,7 @@ class Ladder:
         """A frame was encoded."""
         rung = self.rung(encoding)
         self._size_ratio.observe(size_bytes / self._usual_bytes(rung.encoding, size))
-        self._time_ratio.observe(ms / max(rung.encode_ms, _LEAST_MS))
+        self._time_ratio.observe(ms / rung.encode_ms)
 
     def rung(self, encoding: Encoding | None) -> Rung:
         """The one with that encoding; the full quality for any other."""

@@ -11,24 +11,19 @@ frame as well when a remote answer does not come (see `hedge`), and what the sil
 not flap between equals; and it asks for probes of what it does not use, so that it learns when that has become better.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import hypot, inf
+from collections.abc import Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from ..encoding import Encoding, Size
-from ..profile import Price, Profile
+from ..profile import Profile
 from .choice import SURE, cheapest, choose, most_accurate
-from .estimates import Estimate, Recent
+from .estimates import Estimate
 from .hedge import PRICE, Hedge, hedge
-from .ladder import Encoded, Ladder
-from .link import Link
+from .knowledge import LOCAL, Knowledge
 from .objective import Objective
 from .options import Option
 from .probing import PROBE_BYTES, Probe, Prober
-from .remote import Remote
-
-LOCAL = "local"
-"""The device itself, among the names of targets; every other one is a remote instance."""
 
 _SILENT_RATIO = 4.0
 """A target silent for so many times what the device takes for a frame gets one frame at a time: in an outage the device
@@ -57,7 +52,7 @@ class Decision(NamedTuple):
     """What each target that could be asked would take, were nothing overdue."""
 
 
-class Policy:
+class Policy(Knowledge):
     """Chooses a target per frame and learns from every answer. `now` is seconds on any monotonic clock.
 
     Args:
@@ -72,27 +67,16 @@ class Policy:
         self, *, local: bool, hedge: bool = True, objective: Objective | None = None, profile: Profile | None = None
     ) -> None:
         self.objective = objective or Objective()
-        self._profile = profile or Profile()
-        self._local = Recent() if local else None
+        super().__init__(
+            local=local,
+            profile=profile or Profile(),
+            aim=self.objective.aim,
+            accuracy_loss=self.objective.accuracy_loss,
+        )
         self._may_hedge = local and hedge and self.objective.aim != "energy"
-        self._ladder = Ladder(self._profile, self.objective.accuracy_loss)
         self._rungs = self._ladder.rungs if self.objective.aim == "accuracy" else self._ladder.held
-        self._spares = self.objective.aim in {"energy", "cost"}
         self._prober = Prober()
-        self._remotes: dict[str, Remote] = {}
         self._current: str | None = None
-
-    def offer(self, targets: Iterable[str], prices: Mapping[str, Price] | None = None) -> None:
-        """Say which remote targets there are now; what is known of those that stay is kept.
-
-        Args:
-            targets: their names.
-            prices: what frames cost there, by name; for others what the profile says.
-        """
-        known = self._remotes
-        self._remotes = {target: known.get(target) or Remote() for target in targets}
-        for target, remote in self._remotes.items():
-            remote.price = (prices or {}).get(target, self._profile.price)
 
     def estimates(self, size: Size, *, now: float, local_queue: int = 0) -> dict[str, Estimate]:
         """What each usable target would take for a frame, were nothing overdue.
@@ -102,7 +86,7 @@ class Policy:
             now: the time of the question.
             local_queue: frames that the device has begun on, or will before this one.
         """
-        options = self._options(size, now, local_queue)
+        options = self._options(self._rungs, size, now, local_queue)
         return {target: option.time for target, option in _soonest_rungs(options).items()}
 
     def decide(self, size: Size, *, now: float, local_queue: int = 0) -> Decision | None:
@@ -111,7 +95,7 @@ class Policy:
         A device without a model of its own tries a target that is away or unknown rather than none.
         """
         self._prober.save(self._ladder.frame_bytes(size))
-        options = self._options(size, now, local_queue)
+        options = self._options(self._rungs, size, now, local_queue)
         if not options:
             return None
         fastest = _soonest_rungs(options)
@@ -141,7 +125,7 @@ class Policy:
         """
         better = [
             option
-            for option in self._options(size, now, 0, self._ladder.rungs)
+            for option in self._options(self._ladder.rungs, size, now)
             if option.rung and option.accuracy > self._profile.local_accuracy and option.in_time(left_ms) >= SURE
         ]
         if not better:
@@ -149,96 +133,9 @@ class Policy:
         best = max(better, key=lambda option: (option.accuracy, -option.time.ms))
         return _decision(best, Hedge(best.time.ms, inf), left_ms, {best.target: best})
 
-    @property
-    def has_remote(self) -> bool:
-        """Whether a remote target could be chosen now."""
-        return any(remote.usable for remote in self._remotes.values())
-
-    def link(self, target: str) -> Link | None:
-        """What is known of the way to a target, for display."""
-        remote = self._remotes.get(target)
-        return remote.link if remote else None
-
-    def observe_local(self, ms: float) -> None:
-        """The device answered a frame in `ms`."""
-        if self._local is not None:
-            self._local.observe(ms)
-
-    def observe_encoding(self, size: Size, encoding: Encoding, size_bytes: int, ms: float) -> None:
-        """A frame of that size was scaled and encoded for sending."""
-        self._ladder.observe(encoding, size, size_bytes, ms)
-
-    def observe_sent(self, target: str, *, size_bytes: int, now: float) -> None:
-        """A frame or probe goes out to a target; its answer or failure names this time as `sent_at`."""
-        if remote := self._remotes.get(target):
-            remote.outstanding.send(size_bytes, now)
-
-    def observe_answer(
-        self,
-        target: str,
-        *,
-        size_bytes: int,
-        network_ms: float,
-        server_ms: float,
-        sent_at: float,
-        now: float,
-        encoding: Encoding | None = None,
-    ) -> None:
-        """A target answered a frame: `network_ms` is the exchange less the server's own `server_ms`."""
-        if remote := self._remotes.get(target):
-            remote.served(self._ladder.rung(encoding), server_ms, now)
-            remote.hear(size_bytes, network_ms, sent_at, now)
-
-    def observe_probe(self, target: str, *, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
-        """A target answered a probe."""
-        if remote := self._remotes.get(target):
-            remote.hear(size_bytes, network_ms, sent_at, now)
-
-    def observe_silence(self, target: str, *, sent_at: float) -> None:
-        """A target has not answered, and is waited for no longer."""
-        if remote := self._remotes.get(target):
-            remote.outstanding.give_up(sent_at)
-
-    def observe_failure(self, target: str, *, sent_at: float, now: float) -> None:
-        """A target refused or broke off: it is away until a probe reaches it."""
-        if remote := self._remotes.get(target):
-            remote.fail(sent_at, now)
-
     def probes(self, now: float) -> list[Probe]:
         """The probes to send now; each call schedules the next ones, so send what it returns."""
         return self._prober.due(self._remotes, now)
-
-    def _options(self, size: Size, now: float, local_queue: int, rungs: Sequence[Rung] = ()) -> list[Option]:
-        usable = {target: remote for target, remote in self._remotes.items() if remote.usable}
-        if self._local is None:
-            usable = usable or self._remotes
-        frames = self._ladder.encoded(rungs or self._rungs, size)
-        options = [option for target, remote in usable.items() for option in self._remote(target, remote, frames, now)]
-        if self._local is not None:
-            one = self._local.estimate if self._local else Estimate(self._profile.local_ms, self._profile.local_ms)
-            time = Estimate(one.ms * (1 + local_queue), one.spread_ms * (1 + local_queue))
-            spent = self._profile.power.local_j(one.ms) if self.objective.aim == "energy" else 0.0
-            options.append(Option(LOCAL, None, time, 0.0, self._profile.local_accuracy, spent))
-        return options
-
-    def _remote(self, target: str, remote: Remote, frames: Sequence[Encoded], now: float) -> Iterator[Option]:
-        late_ms, slowness = remote.late_ms(now), remote.slowness
-        ways = remote.link.expect_each([frame.size_bytes for frame in frames], now)
-        for (rung, size_bytes, encode), way in zip(frames, ways, strict=True):
-            server_ms = rung.edge_ms * slowness.ms
-            spread_ms = hypot(encode.spread_ms, way.spread_ms, rung.edge_ms * slowness.spread_ms)
-            time = Estimate(encode.ms + way.ms + server_ms, spread_ms)
-            spent = self._spent(remote, size_bytes, encode.ms, server_ms, time.ms) if self._spares else 0.0
-            yield Option(target, rung, time, late_ms, rung.accuracy, spent)
-
-    def _spent(self, remote: Remote, size_bytes: int, encode_ms: float, server_ms: float, total_ms: float) -> float:
-        """What sending a frame takes of what the objective spares."""
-        if self.objective.aim == "cost":
-            return remote.price.of(server_ms=server_ms, size_bytes=size_bytes)
-        upload_ms = remote.link.upload_ms(size_bytes)
-        return self._profile.power.remote_j(
-            encode_ms=encode_ms, upload_ms=upload_ms, total_ms=total_ms, size_bytes=size_bytes
-        )
 
     def _serve(self, options: Sequence[Option], local_ms: float | None) -> Option | None:
         """The option that the objective wants; None where that is the soonest, or no other can meet the deadline."""

@@ -18,7 +18,6 @@ _USABLE_SAMPLES = 2
 _BUSY_S = 1.0
 """A queue that a server had is taken to be gone so long after its last answer to a frame: only frames tell of it, and a
 target that was left because of it gets none."""
-_LEAST_MS = 0.01
 
 
 @dataclass(slots=True)
@@ -60,7 +59,7 @@ class Remote:
     def served(self, rung: Rung, server_ms: float, now: float) -> None:
         """It answered a frame."""
         self._served_at_s = now
-        self._time_ratio.observe(server_ms / max(rung.edge_ms, _LEAST_MS))
+        self._time_ratio.observe(server_ms / rung.edge_ms)
 
     def hear(self, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
         """Learn from an exchange; it shows that the instance is there."""

@@ -1,0 +1,136 @@
+"""What has been measured of a device, its frames and its remote targets, and what a frame would come to by that."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import hypot
+
+from ..encoding import Encoding, Size
+from ..profile import Price, Profile, Rung
+from .estimates import Estimate, Recent
+from .ladder import Encoded, Ladder
+from .link import Link
+from .objective import Aim
+from .options import Option
+from .remote import Remote
+
+LOCAL = "local"
+"""The device itself, among the names of targets; every other one is a remote instance."""
+
+_SPARING = {"energy", "cost"}
+
+
+class Knowledge:
+    """Learns from every answer. `now` is seconds on any monotonic clock.
+
+    Args:
+        local: whether the device can answer by itself.
+        profile: what was measured beforehand; it holds until frames tell better.
+        aim: what options are to say of what they spend.
+        accuracy_loss: how much less accurate than full quality an encoding may be to count as such.
+    """
+
+    def __init__(self, *, local: bool, profile: Profile, aim: Aim, accuracy_loss: float) -> None:
+        self._profile = profile
+        self._aim = aim
+        self._local = Recent() if local else None
+        self._ladder = Ladder(profile, accuracy_loss)
+        self._remotes: dict[str, Remote] = {}
+
+    def offer(self, targets: Iterable[str], prices: Mapping[str, Price] | None = None) -> None:
+        """Say which remote targets there are now; what is known of those that stay is kept.
+
+        Args:
+            targets: their names.
+            prices: what frames cost there, by name; for others what the profile says.
+        """
+        known = self._remotes
+        self._remotes = {target: known.get(target) or Remote() for target in targets}
+        for target, remote in self._remotes.items():
+            remote.price = (prices or {}).get(target, self._profile.price)
+
+    @property
+    def has_remote(self) -> bool:
+        """Whether a remote target could be chosen now."""
+        return any(remote.usable for remote in self._remotes.values())
+
+    def link(self, target: str) -> Link | None:
+        """What is known of the way to a target, for display."""
+        remote = self._remotes.get(target)
+        return remote.link if remote else None
+
+    def observe_local(self, ms: float) -> None:
+        """The device answered a frame in `ms`."""
+        if self._local is not None:
+            self._local.observe(ms)
+
+    def observe_encoding(self, size: Size, encoding: Encoding, size_bytes: int, ms: float) -> None:
+        """A frame of that size was scaled and encoded for sending."""
+        self._ladder.observe(encoding, size, size_bytes, ms)
+
+    def observe_sent(self, target: str, *, size_bytes: int, now: float) -> None:
+        """A frame or probe goes out to a target; its answer or failure names this time as `sent_at`."""
+        if remote := self._remotes.get(target):
+            remote.outstanding.send(size_bytes, now)
+
+    def observe_answer(
+        self,
+        target: str,
+        *,
+        size_bytes: int,
+        network_ms: float,
+        server_ms: float,
+        sent_at: float,
+        now: float,
+        encoding: Encoding | None = None,
+    ) -> None:
+        """A target answered a frame: `network_ms` is the exchange less the server's own `server_ms`."""
+        if remote := self._remotes.get(target):
+            remote.served(self._ladder.rung(encoding), server_ms, now)
+            remote.hear(size_bytes, network_ms, sent_at, now)
+
+    def observe_probe(self, target: str, *, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
+        """A target answered a probe."""
+        if remote := self._remotes.get(target):
+            remote.hear(size_bytes, network_ms, sent_at, now)
+
+    def observe_silence(self, target: str, *, sent_at: float) -> None:
+        """A target has not answered, and is waited for no longer."""
+        if remote := self._remotes.get(target):
+            remote.outstanding.give_up(sent_at)
+
+    def observe_failure(self, target: str, *, sent_at: float, now: float) -> None:
+        """A target refused or broke off: it is away until a probe reaches it."""
+        if remote := self._remotes.get(target):
+            remote.fail(sent_at, now)
+
+    def _options(self, rungs: Sequence[Rung], size: Size, now: float, local_queue: int = 0) -> list[Option]:
+        """Every way to answer a frame of that size now, a remote one in any of the rungs."""
+        usable = {target: remote for target, remote in self._remotes.items() if remote.usable}
+        if self._local is None:
+            usable = usable or self._remotes
+        frames = self._ladder.encoded(rungs, size)
+        options = [option for target, remote in usable.items() for option in self._remote(target, remote, frames, now)]
+        if self._local is not None:
+            one = self._local.estimate if self._local else Estimate(self._profile.local_ms, self._profile.local_ms)
+            time = Estimate(one.ms * (1 + local_queue), one.spread_ms * (1 + local_queue))
+            spent = self._profile.power.local_j(one.ms) if self._aim == "energy" else 0.0
+            options.append(Option(LOCAL, None, time, 0.0, self._profile.local_accuracy, spent))
+        return options
+
+    def _remote(self, target: str, remote: Remote, frames: Sequence[Encoded], now: float) -> Iterator[Option]:
+        late_ms, slowness = remote.late_ms(now), remote.slowness
+        ways = remote.link.expect_each([frame.size_bytes for frame in frames], now)
+        for (rung, size_bytes, encode), way in zip(frames, ways, strict=True):
+            server_ms = rung.edge_ms * slowness.ms
+            spread_ms = hypot(encode.spread_ms, way.spread_ms, rung.edge_ms * slowness.spread_ms)
+            time = Estimate(encode.ms + way.ms + server_ms, spread_ms)
+            spent = self._spent(remote, size_bytes, encode.ms, server_ms, time.ms) if self._aim in _SPARING else 0.0
+            yield Option(target, rung, time, late_ms, rung.accuracy, spent)
+
+    def _spent(self, remote: Remote, size_bytes: int, encode_ms: float, server_ms: float, total_ms: float) -> float:
+        """What sending a frame takes of what the objective spares."""
+        if self._aim == "cost":
+            return remote.price.of(server_ms=server_ms, size_bytes=size_bytes)
+        upload_ms = remote.link.upload_ms(size_bytes)
+        return self._profile.power.remote_j(
+            encode_ms=encode_ms, upload_ms=upload_ms, total_ms=total_ms, size_bytes=size_bytes
+        )
