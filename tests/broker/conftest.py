@@ -44,7 +44,8 @@ def _started(state_home: Path, *arguments: str) -> Iterator[tuple[subprocess.Pop
             assert process.stderr
             address = re.search(r"http://\S+", process.stdout.readline())
             assert address, process.stderr.read()
-            with httpx.Client(base_url=address[0], timeout=10) as client:
+            # The header tells a test where this broker keeps its state.
+            with httpx.Client(base_url=address[0], timeout=10, headers={"x-state": str(state_home)}) as client:
                 yield process, client
         finally:
             process.kill()

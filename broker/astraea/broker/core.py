@@ -127,6 +127,10 @@ class Broker:
         """How many live instances each service has."""
         return self._registry.services(self._clock())
 
+    def service_times(self) -> Mapping[str, float]:
+        """The median time of each service that has answered anything, in ms."""
+        return self._registry.service_times()
+
     def candidates(self, service: str, ask: Ask) -> Candidates:
         """The best instances of a service for a device, good for `ttl_s`.
 

@@ -7,7 +7,9 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from .. import dashboard
 from ..core import Broker
+from ..dashboard.history import History, keep_history
 from ..metrics import CountRequests
 from . import fleet, operations, operators, streams
 from .gate import Gate
@@ -27,7 +29,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await broker.access.care_for_keys()
-        working = asyncio.create_task(broker.keep_going())
+        working = asyncio.gather(broker.keep_going(), keep_history(broker, history))
         if on_started is not None:
             await on_started()
         yield
@@ -36,6 +38,7 @@ def create_app(
             await working
         await broker.sweep()
 
+    history = History()
     app = FastAPI(
         title="Astraea broker",
         description="Which instance of a service should a device use?",
@@ -44,6 +47,7 @@ def create_app(
         responses=RESPONSES,
     )
     app.state.broker = broker
+    app.state.history = history
     app.state.gate = Gate(broker.access, closed=closed)
     for router in (
         fleet.direct,
@@ -52,6 +56,7 @@ def create_app(
         operators.well_known,
         streams.router,
         operations.router,
+        dashboard.router,
     ):
         app.include_router(router)
     app.add_middleware(LimitBody)

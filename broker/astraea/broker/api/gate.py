@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 
@@ -64,7 +65,7 @@ class Gate:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self.access.identify(key.strip())
-        if (cookie := request.cookies.get(COOKIE)) and _same_site(request):
+        if (cookie := request.cookies.get(COOKIE)) and (request.method not in _UNSAFE or from_own_page(request)):
             return self.access.identify(cookie)
         return None
 
@@ -80,9 +81,9 @@ def admit(request: Request, roles: frozenset[Role]) -> Principal:
     return gate_of(request).admit(request, roles)
 
 
-def _same_site(request: Request) -> bool:
-    """Whether a browser's request that changes something comes from one of our own pages."""
-    return request.method not in _UNSAFE or request.headers.get("sec-fetch-site") in {"same-origin", "none"}
+def from_own_page(request: Request) -> bool:
+    """Whether a browser's request comes from one of our own pages: browsers say whose form or script sends it."""
+    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
 
 
 def _address(request: Request) -> str:

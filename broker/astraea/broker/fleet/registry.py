@@ -7,6 +7,7 @@ asked, so skew between machines can't shorten or prolong a lease.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 from pydantic import ValidationError
 
 from astraea.protocol import Instance
@@ -89,6 +90,12 @@ class Registry:
         """How many live instances each service has; a service without any is not listed."""
         counts = {name: int((pool.column(Column.EXPIRES_AT) > now).sum()) for name, pool in self._pools.items()}
         return {name: count for name, count in counts.items() if count}
+
+    def service_times(self) -> dict[str, float]:
+        """The median of each service's instances' times, in ms; without services that have answered nothing yet."""
+        columns = {name: pool.column(Column.SERVICE_MS) for name, pool in self._pools.items()}
+        known = {name: column[~np.isnan(column)] for name, column in columns.items()}
+        return {name: float(np.median(column)) for name, column in known.items() if column.size}
 
     def pool(self, service: str) -> Pool | None:
         """All instances of a service, expired ones among them."""

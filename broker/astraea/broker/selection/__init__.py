@@ -5,7 +5,7 @@ from .geography import NEUTRAL_KM, distance_km, expected_rtt_ms
 from .matchers import Matcher, installed_matchers
 from .ranking import UNMEASURED_SERVICE_MS, rank
 from .reports import Report, Reports
-from .sharing import Sharing, side
+from .sharing import Sharing, abort, promote, side
 from .waiting import expected_wait_ms
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "Report",
     "Reports",
     "Sharing",
+    "abort",
     "distance_km",
     "expected_rtt_ms",
     "expected_wait_ms",
     "installed_matchers",
+    "promote",
     "rank",
     "side",
 ]

@@ -1,7 +1,7 @@
 """How a service's devices are shared out among its revisions: canaries, sticky for each device."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -30,6 +30,28 @@ class Sharing(BaseModel):
         if weights and not (all(0 <= weight <= 1e6 for weight in weights.values()) and sum(weights.values()) > 0):
             raise ValueError("weights must be from 0 to 1000000, and one of them above 0")
         return weights
+
+
+def promote(sharing: Sharing, revision: str) -> Sharing:
+    """All devices to one revision; the others stay known, for a way back."""
+    weights = dict.fromkeys(sharing.weights, 0.0) | {revision: 100.0}
+    return sharing.model_copy(update={"weights": weights})
+
+
+def abort(sharing: Sharing, revision: str, others: Collection[str]) -> Sharing:
+    """No device to one revision: to the others as they were shared, or evenly if none had any.
+
+    Args:
+        sharing: as it is.
+        revision: which to abort.
+        others: revisions that have instances.
+    """
+    weights = {**sharing.weights, revision: 0.0}
+    if not sum(weights.values()):
+        weights |= dict.fromkeys(others, 100.0)
+    if not sum(weights.values()):
+        return sharing  # nothing else is there to take over
+    return sharing.model_copy(update={"weights": weights})
 
 
 def side(service: str, weights: Mapping[str, float], device: str | None) -> str:
