@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -108,16 +108,29 @@ def closed_loop(
     path: str = "/predict",
 ) -> list[Exchange]:
     """So many clients, each sending its next request as soon as it has its answer."""
-    exchanges: list[Exchange] = []
 
-    def client() -> None:
+    @contextmanager
+    def client() -> Iterator[Callable[[], Exchange]]:
         connection = connect(url)
-        while time.perf_counter() < end_s:
-            exchanges.append(post(connection, body, headers or {}, path))
+        yield lambda: post(connection, body, headers or {}, path)
         connection.close()
 
+    return in_closed_loop(client, concurrency, seconds)
+
+
+def in_closed_loop(
+    client: Callable[[], AbstractContextManager[Callable[[], Exchange]]], concurrency: int, seconds: float
+) -> list[Exchange]:
+    """So many clients, each asking anew as soon as it has its answer."""
+    exchanges: list[Exchange] = []
+
+    def work() -> None:
+        with client() as ask:
+            while time.perf_counter() < end_s:
+                exchanges.append(ask())
+
     end_s = time.perf_counter() + seconds
-    in_threads(concurrency, client)
+    in_threads(concurrency, work)
     return exchanges
 
 

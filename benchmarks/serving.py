@@ -1,8 +1,9 @@
 """What serving adds to a detector, by server: `python -m benchmarks.serving`.
 
 The plate detector at 320 x 320 answers a JPEG of 68 kB in this process (the floor), behind bare FastAPI and uvicorn,
-and behind the edge server with authentication, limits, metrics and batching on. The server has one core, the load the
-others. They take turns of a second or two, so that what the machine does meanwhile falls on all alike.
+and behind the edge server with authentication, limits, metrics and batching on: asked by requests, and over streams
+(WebSocket). The server has one core, the load the others. They take turns of a second or two, so that what the machine
+does meanwhile falls on all alike.
 
 Added CPU is the server's CPU time less what the detector itself took in that server in the same seconds.
 """
@@ -24,8 +25,19 @@ from typing import Any
 from astraea.edge_server.handler import import_handler, load_model
 from astraea.models import pull
 
-from .load import closed_loop, cpu_s, edge_server_command, free_port, pinned, server, split_cores
+from .load import (
+    Exchange,
+    closed_loop,
+    cpu_s,
+    edge_server_command,
+    free_port,
+    in_closed_loop,
+    pinned,
+    server,
+    split_cores,
+)
 from .overhead import photo
+from .stream_load import stream_client
 
 _FOLDER = Path(__file__).parent / "services" / "finder"
 _FRAME_SIZE_PX = (640, 640)
@@ -75,6 +87,10 @@ Side = Callable[[bytes, int, float], Turn]
 """Has a frame answered by so many clients for so many seconds."""
 
 
+Load = Callable[[str, bytes, Mapping[str, str], int, float], list[Exchange]]
+"""Has a server answer a frame, with these headers, to so many clients for so many seconds."""
+
+
 def floor(predict: Callable[[bytes], Any], cores: set[int], frame: bytes, _concurrency: int, seconds: float) -> Turn:
     """One frame after the other in this process."""
     times: list[float] = []
@@ -89,12 +105,20 @@ def floor(predict: Callable[[bytes], Any], cores: set[int], frame: bytes, _concu
     return Turn(len(times), time.perf_counter() - began, sorted(times), detector_ms, cpu_ms)
 
 
-def served(pid: int, port: int, key: str, frame: bytes, /, concurrency: int, seconds: float) -> Turn:  # noqa: PLR0917 - Side's
+def requests(url: str, frame: bytes, headers: Mapping[str, str], concurrency: int, seconds: float) -> list[Exchange]:
+    headers = {"content-type": "application/octet-stream", **headers}
+    return closed_loop(url, frame, concurrency=concurrency, seconds=seconds, headers=headers)
+
+
+def streams(url: str, frame: bytes, headers: Mapping[str, str], concurrency: int, seconds: float) -> list[Exchange]:
+    return in_closed_loop(partial(stream_client, url, frame, headers), concurrency, seconds)
+
+
+def served(load: Load, pid: int, port: int, key: str, frame: bytes, /, concurrency: int, seconds: float) -> Turn:  # noqa: PLR0917 - Side's
     """By a server."""
     url = f"http://127.0.0.1:{port}"
-    headers = {"content-type": "application/octet-stream", "authorization": f"Bearer {key}"}
     cpu_began, began = cpu_s(pid), time.perf_counter()
-    exchanges = closed_loop(url, frame, concurrency=concurrency, seconds=seconds, headers=headers)
+    exchanges = load(url, frame, {"authorization": f"Bearer {key}"}, concurrency, seconds)
     took = time.perf_counter() - began
     cpu_ms = (cpu_s(pid) - cpu_began) * 1e3
     if failed := [exchange for exchange in exchanges if exchange.status != 200]:
@@ -134,18 +158,19 @@ def ratios(results: Sequence[Figures]) -> dict[str, float]:
     """What the bounds are about."""
     by = {(result.side, result.concurrency): result for result in results}
     added = {
-        f"added_to_bare_fastapi_c{number}": by["astraea", number].added_cpu_ms / by["fastapi", number].added_cpu_ms
+        f"added_{side}_to_{other}_c{number}": by[side, number].added_cpu_ms / by[other, number].added_cpu_ms
+        for side, other in (("astraea", "fastapi"), ("stream", "fastapi"), ("stream", "astraea"))
         for number in _CONCURRENCY
     }
     most = max(_CONCURRENCY)
     throughput = {
         f"throughput_{side}_to_floor_c{most}": by[side, most].per_second / by["floor", most].per_second
-        for side in ("fastapi", "astraea")
+        for side in ("fastapi", "astraea", "stream")
     }
     # The same, less what others on this machine took of the core: requests by CPU second.
     per_cpu = {
         f"per_cpu_second_{side}_to_floor_c{most}": by["floor", most].cpu_ms / by[side, most].cpu_ms
-        for side in ("fastapi", "astraea")
+        for side in ("fastapi", "astraea", "stream")
     }
     return added | throughput | per_cpu
 
@@ -183,8 +208,9 @@ def all_sides(options: Sequence[str]) -> Iterator[dict[str, Side]]:
         stack.enter_context(pinned(load_cores))
         yield {
             "floor": partial(floor, partial(handler.predict, model), server_cores),
-            "fastapi": partial(served, bare_pid, bare, key),
-            "astraea": partial(served, our_pid, ours, key),
+            "fastapi": partial(served, requests, bare_pid, bare, key),
+            "astraea": partial(served, requests, our_pid, ours, key),
+            "stream": partial(served, streams, our_pid, ours, key),
         }
 
 
@@ -200,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = ratios(results)
     print(f"a JPEG of {len(frame) / 1e3:.0f} kB, the plate detector at 320 x 320, one core for the server")
     print(table(results, found))
-    print(f"bounds: added to bare FastAPI <= {_BOUND_ADDED}, throughput to floor >= {_BOUND_THROUGHPUT}")
+    print(f"bounds: added by astraea to bare FastAPI's <= {_BOUND_ADDED}, throughput to floor >= {_BOUND_THROUGHPUT}")
     if given.json:
         document = {"frame_bytes": len(frame), "sides": [asdict(result) for result in results], "ratios": found}
         given.json.write_text(json.dumps(document, indent=2) + "\n")
