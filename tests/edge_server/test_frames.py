@@ -47,8 +47,13 @@ def test_frames_come_out_as_they_went_in(frames: list[tuple[tuple[Opcode, bool],
     assert held == [len(frame.data) for frame in sent]
     assert [item.held_bytes for item in received] == held
     for frame, data, item in zip(sent, raw, received, strict=True):
-        assert item.is_message == (frame.opcode is Opcode.BINARY and frame.fin)
-        assert item.data == (frame.data if item.is_message else data)
+        if frame.opcode is Opcode.BINARY and frame.fin:
+            assert item.message is not None
+            assert len(item.message) == len(frame.data)
+            for begin in (0, 12, 67, *range(5)):
+                assert item.message[begin:] == frame.data[begin:]
+        else:
+            assert (item.message, item.data) == (None, data)
     assert not reader.is_amid_frame
 
 
@@ -56,7 +61,7 @@ def test_of_a_frame_that_is_too_large_only_the_head_is_given() -> None:
     data = Frame(Opcode.BINARY, bytes(MOST + 1)).serialize(mask=True, extensions=[])
     held: list[int] = []
     [received] = FrameReader(MOST, held.append).feed(memoryview(data))
-    assert (received.is_message, received.data, held) == (False, data[:14], [])
+    assert (received.message, received.data, held) == (None, data[:14], [])
 
 
 def test_where_no_room_is_left_nothing_is_received() -> None:

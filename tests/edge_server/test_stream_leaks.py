@@ -91,11 +91,16 @@ def test_fifty_idle_streams_take_no_time(start_server: StartServer, write_servic
         assert (cpu_s() - before_s) / (time.monotonic() - began_s) < 0.02
 
 
+class NoSocket:
+    def setsockopt(self, *options: int) -> None:
+        pass
+
+
 class Pipe(asyncio.Transport):
     """A connection to nowhere."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__({"socket": NoSocket()})
         self.written = b""
         self.protocol: asyncio.BaseProtocol | None = None
         self.closed = False

@@ -12,7 +12,7 @@ A text message, JSON, says hello (`Hello`). Nothing here does I/O.
 
 import math
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,14 @@ _HEAD = struct.Struct("!BBHI")
 _FRAME_HEAD = struct.Struct("!BBHII")
 _RESULT_HEAD = struct.Struct("!BBHI5f")
 _BEFORE_TIMES = 4
+
+
+class Message(Protocol):
+    """A message's bytes: `bytes`, or what gives them slice by slice."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 class FrameMessage(NamedTuple):
@@ -117,13 +125,15 @@ class Hello(BaseModel):
         return self.model_dump_json()
 
 
-def read_from_device(message: bytes) -> FrameMessage | ProbeMessage:
+def read_from_device(message: Message) -> FrameMessage | ProbeMessage:
     """A binary message of a device's.
 
     Raises:
         StreamError: It is none.
     """
-    kind, flags, reserved, identity = _head(message)
+    if len(message) < _HEAD.size:
+        raise StreamError(f"a message of {len(message)} bytes is too short")
+    kind, flags, reserved, identity = _HEAD.unpack(message[: _HEAD.size])
     if kind == _PROBE:
         return ProbeMessage(identity, message[_HEAD.size :])
     if kind != _FRAME:
@@ -135,8 +145,8 @@ def read_from_device(message: bytes) -> FrameMessage | ProbeMessage:
         raise StreamError(f"a frame of {len(message)} bytes breaks off in its head")
     if not identity:
         raise StreamError("a frame with the id 0; they count from 1")
-    (deadline_ms,) = struct.unpack_from("!I", message, _HEAD.size)
-    trace = message[_FRAME_HEAD.size : begin]
+    deadline_ms = int.from_bytes(message[_HEAD.size : _FRAME_HEAD.size], "big")
+    trace = message[_FRAME_HEAD.size : begin] if begin > _FRAME_HEAD.size else b""
     return FrameMessage(identity, message[begin:], deadline_ms, trace, bool(flags & _LAST_CREDIT))
 
 
@@ -146,7 +156,9 @@ def read_from_edge(message: bytes) -> ResultMessage | EchoMessage:
     Raises:
         StreamError: It is none.
     """
-    kind, credit, status, identity = _head(message)
+    if len(message) < _HEAD.size:
+        raise StreamError(f"a message of {len(message)} bytes is too short")
+    kind, credit, status, identity = _HEAD.unpack_from(message)
     if kind == _ECHO:
         return EchoMessage(identity)
     if kind != _RESULT:
@@ -169,10 +181,3 @@ def read_hello(text: str | bytes) -> Hello:
         return Hello.model_validate_json(text)
     except ValidationError as error:
         raise StreamError(f"no hello: {str(error).splitlines()[0]}") from None
-
-
-def _head(message: bytes) -> tuple[int, int, int, int]:
-    if len(message) < _HEAD.size:
-        raise StreamError(f"a message of {len(message)} bytes is too short")
-    kind, octet, short, identity = _HEAD.unpack_from(message)
-    return kind, octet, short, identity

@@ -28,12 +28,29 @@ class Head(NamedTuple):
     """Empty if it has none."""
 
 
+class MaskedMessage:
+    """A binary message as it came. A slice of it is bytes: unmasked, and copied, no more than once."""
+
+    def __init__(self, frame: bytearray, mask: bytes) -> None:
+        self._frame = memoryview(frame)
+        self._mask = mask
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __getitem__(self, part: slice) -> bytes:
+        begin, _, _ = part.indices(len(self._frame))
+        turn = begin % _MASK_BYTES
+        return apply_mask(self._frame[part], self._mask[turn:] + self._mask[:turn])
+
+
 class Received(NamedTuple):
     """A frame that has come."""
 
+    message: MaskedMessage | None
+    """None if it isn't a message."""
     data: bytes
-    """The message; of another frame all its bytes, as they came."""
-    is_message: bool
+    """Then, all its bytes, as they came."""
     held_bytes: int
     """Room that was kept for it."""
 
@@ -94,7 +111,7 @@ class FrameReader:
             data = memoryview(self._rest + data)
         while (head := read_head(data)) is not None:
             if head.payload_bytes > self._most_bytes:
-                yield Received(bytes(data[: head.size_bytes]), is_message=False, held_bytes=0)
+                yield Received(None, bytes(data[: head.size_bytes]), 0)
                 return
             self._begin(head, data)
             data = data[head.size_bytes + head.payload_bytes :]
@@ -119,5 +136,6 @@ class FrameReader:
     def _finish(self) -> Received:
         frame, self._frame, self.room = self._frame, bytearray(), memoryview(b"")
         held_bytes, self.held_bytes = self.held_bytes, 0
-        data = apply_mask(frame, self._mask) if self._mask else bytes(frame)
-        return Received(data, bool(self._mask), held_bytes)
+        if self._mask:
+            return Received(MaskedMessage(frame, self._mask), b"", held_bytes)
+        return Received(None, bytes(frame), held_bytes)

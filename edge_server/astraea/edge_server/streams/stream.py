@@ -12,6 +12,7 @@ from astraea.protocol.stream import (
     EchoMessage,
     FrameMessage,
     Hello,
+    Message,
     ProbeMessage,
     ResultMessage,
     read_from_device,
@@ -108,7 +109,7 @@ class Stream:
         if for_good or self._ending or not self._last_id:  # there is nothing to resume
             self.end()
 
-    def receive(self, message: bytes, held_bytes: int) -> None:
+    def receive(self, message: Message, held_bytes: int) -> None:
         """Take a binary message of the device's.
 
         Args:

@@ -6,6 +6,8 @@ pictures don't get any smaller.
 """
 
 import asyncio
+import socket
+from contextlib import suppress
 from time import monotonic
 
 from uvicorn.server import ServerState
@@ -14,6 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from astraea.protocol import StreamError
+from astraea.protocol.stream import Message
 
 from ..api import Api
 from ..errors import BusyError
@@ -23,6 +26,7 @@ from .stream import Stream
 _PING_S = 20.0  # of silence
 _DEAD_S = 45.0  # of silence, a ping included
 _CLOSING_S = 3.0  # for the peer's part of the closing handshake
+_MOST_AWAITED_BYTES = 64 * 1024  # what the kernel's buffer of a socket surely holds
 _MAX_REASON_BYTES = 123  # RFC 6455, 5.5
 
 CLOSE_UNSUPPORTED = 1003
@@ -65,6 +69,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._held_bytes = 0
         """Room that is kept for them."""
         self._frames = FrameReader(stream.max_bytes, api.hold)
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._awaited_bytes = 1
         self._deaf = False
         """Whether what comes is nobody's any more."""
         self._received = 0
@@ -94,6 +100,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             else:
                 for frame in self._frames.feed(self._scratch[:nbytes]):
                     self._take(frame)
+            self._sleep_until(len(self._frames.room) or 1)
         except BusyError as error:
             self._fail(CLOSE_TRY_LATER, str(error))
         except StreamError as error:
@@ -167,11 +174,19 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._protocol.send_ping(b"")
             self._write()
 
+    def _sleep_until(self, count: int) -> None:
+        """Have the event loop wait until so many bytes are there: over a slow link, it would wake for every packet."""
+        count = min(count, _MOST_AWAITED_BYTES)
+        if count != self._awaited_bytes:
+            self._awaited_bytes = count
+            with suppress(OSError):  # closed just now
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+
     def _take(self, frame: Received) -> None:
         if self._deaf:
             self._api.let_go(frame.held_bytes)
-        elif frame.is_message:
-            self._take_message(frame.data, frame.held_bytes)
+        elif frame.message is not None:
+            self._take_message(frame.message, frame.held_bytes)
         else:
             self._held_bytes += frame.held_bytes
             self._protocol.receive_data(frame.data)
@@ -180,7 +195,7 @@ class StreamConnection(asyncio.BufferedProtocol):
                     self._take_part(event)
             self._write()
 
-    def _take_message(self, message: bytes, held_bytes: int) -> None:
+    def _take_message(self, message: Message, held_bytes: int) -> None:
         if self._parts or self._protocol.state is not State.OPEN:
             self._api.let_go(held_bytes)
             if self._parts:
