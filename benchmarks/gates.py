@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from astraea.device.codec import encode
 from astraea.device.decision import ConfidenceGate, MotionGate
 from astraea.device.encoding import Encoding
-from astraea.device.profiling import mean_average_precision
 from astraea.models import YoloDetector
+from astraea.models.accuracy import mean_average_precision
 from astraea.models.darknet import convert_darknet
 from astraea.protocol import Detection
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from astraea.models.photos import Photo, read_photos
+
 from ..candidates.broker import BrokerClient
 from ..client import DEFAULT_BROKER
 from ..encoding import Encoding
@@ -18,7 +20,6 @@ from ..errors import DeviceError, ProfileError, UnreachableError
 from ..transports import Credential, HttpTransport, Transport
 from .ladders import DEFAULT_QUALITIES, DEFAULT_SIDES, ladder
 from .measure import Measured, Profiler
-from .photos import Photo, read_photos
 
 app = typer.Typer(add_completion=False)
 
@@ -66,7 +67,8 @@ def profile(  # noqa: PLR0917 - the command line's options
     Run it on the device, or the times of encoding and of its own model are another machine's. Accuracy is mAP@0.5
     against labels; without labels, against the service's own answers to the lossless images.
     """
-    photos = read_photos(images, labels, names, most=most)
+    classes = names.read_text(encoding="utf-8").splitlines() if names else []
+    photos = read_photos(images, labels, classes, most=most)
     sides = [one or None for one in side] if side else DEFAULT_SIDES
     encodings = ladder(sides, quality or DEFAULT_QUALITIES)
     credential = Credential(token)

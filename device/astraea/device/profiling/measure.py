@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from astraea.models.accuracy import mean_average_precision
+from astraea.models.photos import Photo
 from astraea.protocol import Box, Detection, Detections
 
 from ..codec import JPEG_MEDIA_TYPE, encode
@@ -17,8 +19,6 @@ from ..engine import LocalEngine
 from ..errors import ProfileError
 from ..profile import Profile, Rung
 from ..transports import Transport
-from .accuracy import mean_average_precision
-from .photos import Photo, median_size
 
 _PNG_MEDIA_TYPE = "image/png"
 _WARM_UPS = 3
@@ -73,7 +73,7 @@ class Profiler:
         truth = [photo.truth or () if labelled else await self._lossless(photo.image) for photo in photos]
         rungs = [await self._rung(photos, truth, encoding) for encoding in encodings]
         full = max(rungs, key=lambda rung: rung.bytes)
-        size = median_size(photos)
+        size = _median_size(photos)
         profile = Profile(
             edge_ms=full.edge_ms,
             encode_ms=full.encode_ms,
@@ -154,3 +154,9 @@ def _enlarged(thing: Detection, original: Size, sent: Size) -> Detection:
 
 def _rounded(ms: float) -> float:
     return round(ms, 3)
+
+
+def _median_size(photos: Sequence[Photo]) -> Size:
+    """Of the images."""
+    ordered = sorted((Size(*photo.image.shape[1::-1]) for photo in photos), key=lambda size: size.pixels)
+    return ordered[len(ordered) // 2]
