@@ -106,6 +106,9 @@ class Policy(Knowledge):
         chosen = self._serve(asked, local_ms)
         chosen, hedged = (chosen, self._hedged(chosen, local_ms)) if chosen else self._soonest(asked, local_ms)
         self._current = chosen.target
+        for target, remote in self._remotes.items():
+            if target != chosen.target:
+                remote.rest(now)
         others_ms = [option.time.ms for target, option in fastest.items() if target != chosen.target]
         give_up_ms = max(_GIVE_UP_MS, 2 * min(others_ms)) if others_ms else _GIVE_UP_ALONE_MS
         if hedged.patience_ms < inf:

@@ -15,9 +15,9 @@ _PROBE_IDLE_S = 0.1
 """A link heard of within this time is well known; it is also how often a client asks for probes."""
 _USABLE_SAMPLES = 2
 """A first contact tells the round trip time, the probe after it whether the link is slow."""
-_BUSY_S = 1.0
-"""A queue that a server had is taken to be gone so long after its last answer to a frame: only frames tell of it, and a
-target that was left because of it gets none."""
+_BUSY_S = 0.5
+"""A queue that a server had is taken to be gone so long after its last answer to a frame, where it gets none: only
+frames tell of it, and a target that was left because of it must not be shunned for ever."""
 
 
 @dataclass(slots=True)
@@ -61,6 +61,11 @@ class Remote:
         self._served_at_s = now
         self._time_ratio.observe(server_ms / rung.edge_ms)
 
+    def rest(self, now: float) -> None:
+        """It gets no frames."""
+        if now - self._served_at_s > _BUSY_S:
+            self._time_ratio.keep_least()
+
     def hear(self, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
         """Learn from an exchange; it shows that the instance is there."""
         if self.away:
@@ -68,8 +73,6 @@ class Remote:
             self.away = False
         self.outstanding.answer(size_bytes, sent_at)
         self.link.observe(size_bytes, network_ms, now)
-        if now - self._served_at_s > _BUSY_S:
-            self._time_ratio.keep_least()
         self.heard_at_s = now
         self.probe_at_s = now + (_PROBE_IDLE_S if self.link.settled else 0.0)
 
