@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from astraea.device import Frame, OffloadClient
+from astraea.device import Frame, Objective, OffloadClient
 from astraea.protocol import Detection
 
 from .overhead import photo
@@ -61,16 +61,15 @@ def picture() -> NDArray[np.uint8]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.camera_loop", description=__doc__.splitlines()[0])
-    parser.add_argument("--edge", action="append", default=[], help="URL of an edge server")
-    parser.add_argument("--broker", help="URL of a broker to ask for edge servers")
-    parser.add_argument("--service", default="paced")
+    parser.add_argument("--edge", required=True, help="URL of an edge server")
     parser.add_argument("--local-ms", type=float, default=450.0, help="the device's inference (default: %(default)s)")
+    parser.add_argument("--deadline-ms", type=float, help="of every frame, from its capture")
     parser.add_argument("--fps", type=float, default=10.0, help="of the camera (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long (default: %(default)s)")
     given = parser.parse_args()
     image, every_s = picture(), 1 / given.fps
-    detector = PacedDetector(given.local_ms)
-    with OffloadClient(given.service, local=detector, edges=given.edge, broker=given.broker) as client:
+    detector, objective = PacedDetector(given.local_ms), Objective(deadline_ms=given.deadline_ms)
+    with OffloadClient("paced", local=detector, edges=[given.edge], objective=objective) as client:
         print("ready", flush=True)
         start_s = float(sys.stdin.readline())
         index, frames = 0, round(given.seconds * given.fps)

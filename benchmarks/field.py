@@ -1,5 +1,7 @@
 """A device and an edge server as they are in the field: two hosts with a link between them (see `netlab`).
 
+The edge's host is also the network's name server, at the far end of the link as in the field.
+
 The client, the server, their sockets and TCP are the real ones. Emulated are the link, the camera, and what inference
 takes on either side: known times, in which the processor is free, so that this machine can be both.
 """
@@ -8,9 +10,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,9 +28,12 @@ from .camera_loop import Answer
 ROOT = Path(__file__).resolve().parents[1]
 _SERVICE = ROOT / "benchmarks/services/paced"
 _PORT = 8000
+_NAME = "edge.test"
 _START_S = 60.0
 _PREFERRED = ["nice", "-n", "-10"]
 """What else this machine does is no part of the field."""
+_WITH_RESOLVER = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"']
+"""Followed by a file to read instead of /etc/resolv.conf, and a command."""
 
 
 class FieldError(Exception):
@@ -39,25 +46,31 @@ class Field:
     Args:
         conditions: of the link's two directions at first.
         service: the folder of what is served.
+        environment: variables for the device's program and the edge server, such as those of a clock.
 
     Attributes:
         device: the host of the device; it has the link's left end.
         edge: the host of the edge server.
         link: between the two.
-        url: of the edge server.
-        server: its process.
+        url: of the edge server, by its address; the device's program knows it by name.
+        server: the edge server's process.
+        names: the name server's.
     """
 
-    def __init__(self, conditions: Conditions, service: Path = _SERVICE) -> None:
+    def __init__(
+        self, conditions: Conditions, service: Path = _SERVICE, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._service = service
-        self._open = ExitStack()
+        self._environment = _clean_environment() | dict(environment or {})
         with ExitStack() as opening:
             self.device = opening.enter_context(Namespace())
             self.edge = opening.enter_context(Namespace())
             self.link = opening.enter_context(Link(self.device, self.edge))
-            self.link.become(conditions)
             self.url = f"http://{self.link.right}:{_PORT}"
+            self.names = self._start_names()
             self.server = self.start_server()
+            self.link.become(conditions)
+            self._resolver = opening.enter_context(_resolver_file(self.link.right))
             self._open = opening.pop_all()
 
     def __enter__(self) -> Self:
@@ -72,7 +85,7 @@ class Field:
         """Start the edge server, or start it again; it is ready."""
         command = [sys.executable, "-m", "astraea.deployer", "serve", str(self._service)]
         options = ["--host", self.link.right, "--port", str(_PORT), "--insecure", "--log-level", "warning"]
-        self.server = self.edge.start([*_PREFERRED, *command, *options], env=_environment())
+        self.server = self.edge.start([*_PREFERRED, *command, *options], env=self._environment)
         deadline_s = time.monotonic() + _START_S
         while not self._ready():
             if self.server.poll() is not None or time.monotonic() > deadline_s:
@@ -82,8 +95,26 @@ class Field:
 
     def start_camera(self, **options: Any) -> "Camera":
         """Start the device's program; it is ready. The options are those of `benchmarks.camera_loop`."""
-        given = [f"--{name.replace('_', '-')}={value}" for name, value in ({"edge": self.url} | options).items()]
-        return Camera(self.device, given)
+        given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        command = [sys.executable, "-m", "benchmarks.camera_loop", f"--edge=http://{_NAME}:{_PORT}", *given]
+        process = self.device.start(
+            [*_WITH_RESOLVER, self._resolver, *_PREFERRED, *command],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return Camera(process)
+
+    def _start_names(self) -> "subprocess.Popen[Any]":
+        command = [sys.executable, "-m", "benchmarks.name_server", self.link.right, self.link.right]
+        process = self.edge.start(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        with process.stdout:
+            if not process.stdout.readline():
+                raise FieldError("the name server did not start")
+        return process
 
     def _ready(self) -> bool:
         with self.edge.entered():
@@ -101,19 +132,12 @@ class Camera:
         process: the program's.
     """
 
-    def __init__(self, host: Namespace, options: list[str]) -> None:
+    def __init__(self, process: "subprocess.Popen[Any]") -> None:
+        assert process.stdin is not None  # noqa: S101 - both are pipes
+        assert process.stdout is not None  # noqa: S101
         self.answers: list[Answer] = []
-        self.process = host.start(
-            [*_PREFERRED, sys.executable, "-m", "benchmarks.camera_loop", *options],
-            cwd=ROOT,
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdin is not None  # noqa: S101 - both are pipes
-        assert self.process.stdout is not None  # noqa: S101
-        self._orders, self._said = self.process.stdin, self.process.stdout
+        self.process = process
+        self._orders, self._said = process.stdin, process.stdout
         if not self._said.readline():
             raise FieldError("the device's program did not start")
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -136,9 +160,19 @@ class Camera:
         return self.answers
 
     def _read(self) -> None:
-        self.answers.extend(Answer(**json.loads(line)) for line in self._said)
+        for line in self._said:
+            self.answers.append(Answer(**json.loads(line)))
 
 
-def _environment() -> dict[str, str]:
+@contextmanager
+def _resolver_file(address: str) -> Iterator[str]:
+    """The path of a resolv.conf(5) that names one server."""
+    with tempfile.NamedTemporaryFile("w", prefix="resolv-", suffix=".conf") as file:
+        file.write(f"nameserver {address}\n")
+        file.flush()
+        yield file.name
+
+
+def _clean_environment() -> dict[str, str]:
     """This process's own, without what would point the programs elsewhere."""
     return {key: value for key, value in os.environ.items() if not key.startswith("ASTRAEA_")}

@@ -129,9 +129,10 @@ def _system_call(name: str, *arguments: int) -> None:
 
 
 def _end(process: "subprocess.Popen[Any]") -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=_END_S)
-    except subprocess.TimeoutExpired:  # it hangs, or has been stopped
-        process.kill()
-        process.wait()
+    with process:  # which closes its pipes
+        process.terminate()
+        try:
+            process.wait(timeout=_END_S)
+        except subprocess.TimeoutExpired:  # it hangs, or has been stopped
+            process.kill()
+            process.wait()
