@@ -154,7 +154,7 @@ async def test_an_instance_expires_when_no_heartbeat_comes(
     await broker.register(make_instance("lively"))
     clock.now += LEASE_S / 2
     assert [instance.id for instance in broker.instances()] == ["lively"]
-    assert broker.services() == {"plates": 1}
+    assert broker.figures()["plates"].instances == 1
     await broker.sweep()
     assert [instance.id for instance in store.instances()] == ["lively"]
     assert broker.metrics.registry.get_sample_value("astraea_broker_leases_expired_total") == 1

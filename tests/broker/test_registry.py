@@ -58,7 +58,8 @@ class RegistryComparedWithAPlainDict(RuleBasedStateMachine):
             listed = self.registry.live(self.now, service)
             assert {i.id for i in listed} == {i.id for i in alive if service in (None, i.service)}
             assert len(listed) == len({i.id for i in listed})
-        assert self.registry.services(self.now) == Counter(i.service for i in alive)
+        counts = {name: figures.instances for name, figures in self.registry.figures(self.now).items()}
+        assert counts == Counter(i.service for i in alive)
 
 
 TestRegistryComparedWithAPlainDict = RegistryComparedWithAPlainDict.TestCase
@@ -84,4 +85,4 @@ def test_an_instance_that_changes_its_service_leaves_the_old_one(make_instance: 
     registry.put(make_instance(), 0.0)
     assert registry.put(make_instance(service="cars"), 1.0)
     assert registry.live(1.0, "plates") == []
-    assert registry.services(1.0) == {"cars": 1}
+    assert {name: figures.instances for name, figures in registry.figures(1.0).items()} == {"cars": 1}

@@ -16,7 +16,7 @@ from .access import Access
 from .errors import StoreError, UnknownServiceError
 from .events import Events
 from .fleet import Column, Pool, Registry
-from .metrics import Metrics
+from .metrics import Metrics, ServiceFigures
 from .selection import UNMEASURED_SERVICE_MS, Ask, Matcher, Report, Reports, Sharing, rank, side
 from .store import Collection, Keeper, Key, Kind, Mirror, Store
 
@@ -67,7 +67,7 @@ class Broker:
         self.events = Events()
         self.sharings = Collection(Kind.SERVICE, Sharing)
         self.draining = Collection(Kind.NODE, Draining)
-        self.metrics = Metrics(self.services)
+        self.metrics = Metrics(self.figures, lambda: self.failure is not None)
         self._clock = clock
         self._matchers = tuple((matchers or {}).values())
         self._chance = chance
@@ -123,13 +123,9 @@ class Broker:
         """Who is alive, of one service or of all, by id."""
         return sorted(self._registry.live(self._clock(), service), key=lambda instance: instance.id)
 
-    def services(self) -> Mapping[str, int]:
-        """How many live instances each service has."""
-        return self._registry.services(self._clock())
-
-    def service_times(self) -> Mapping[str, float]:
-        """The median time of each service that has answered anything, in ms."""
-        return self._registry.service_times()
+    def figures(self) -> Mapping[str, ServiceFigures]:
+        """How each service that has live instances does."""
+        return self._registry.figures(self._clock())
 
     def candidates(self, service: str, ask: Ask) -> Candidates:
         """The best instances of a service for a device, good for `ttl_s`.
@@ -160,8 +156,9 @@ class Broker:
             chance=self._chance,
         )
         if ranked:
-            best = ranked[0].instance.id
-            pool.claim(best, _at_once(pool, best, ask.rate), now)
+            best = ranked[0].instance
+            pool.claim(best.id, _at_once(pool, best.id, ask.rate), now)
+            self.metrics.told.labels(service, best.revision).inc()
         return Candidates.model_construct(service=service, candidates=tuple(ranked), ttl_s=self.ttl_s)
 
     async def share_out(self, service: str, sharing: Sharing | None) -> None:

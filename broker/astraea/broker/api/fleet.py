@@ -108,7 +108,8 @@ async def instances(broker: TheBroker, _: Viewer, service: ServiceName | None = 
 @router.get("/services")
 async def services(broker: TheBroker, _: Viewer) -> list[ServiceSummary]:
     """The services that have live instances, by name."""
-    return [ServiceSummary(name=name, instances=count) for name, count in sorted(broker.services().items())]
+    figures = sorted(broker.figures().items())
+    return [ServiceSummary(name=name, instances=of_service.instances) for name, of_service in figures]
 
 
 @router.post("/reports", status_code=HTTPStatus.ACCEPTED)

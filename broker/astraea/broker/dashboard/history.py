@@ -38,5 +38,6 @@ class History:
 async def keep_history(broker: Broker, history: History) -> None:
     """Note each service's figure every now and then, until cancelled."""
     while True:
-        history.note(broker.service_times())
+        figures = broker.figures()
+        history.note({name: known.service_ms for name, known in figures.items() if known.service_ms is not None})
         await asyncio.sleep(_PERIOD_S)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from astraea.protocol import Instance
 
 from ..errors import StoreError
+from ..metrics import ServiceFigures
 from .pool import Column, Pool
 
 
@@ -86,16 +87,10 @@ class Registry:
         pool = self._pools.get(service, Pool())
         return [instance for instance in pool.instances if self._held[instance.id].expires_at > now]
 
-    def services(self, now: float) -> dict[str, int]:
-        """How many live instances each service has; a service without any is not listed."""
-        counts = {name: int((pool.column(Column.EXPIRES_AT) > now).sum()) for name, pool in self._pools.items()}
-        return {name: count for name, count in counts.items() if count}
-
-    def service_times(self) -> dict[str, float]:
-        """The median of each service's instances' times, in ms; without services that have answered nothing yet."""
-        columns = {name: pool.column(Column.SERVICE_MS) for name, pool in self._pools.items()}
-        known = {name: column[~np.isnan(column)] for name, column in columns.items()}
-        return {name: float(np.median(column)) for name, column in known.items() if column.size}
+    def figures(self, now: float) -> dict[str, ServiceFigures]:
+        """How each service's live instances do together; a service without any is not listed."""
+        figures = {name: _figures(pool, now) for name, pool in self._pools.items()}
+        return {name: of_service for name, of_service in figures.items() if of_service.instances}
 
     def pool(self, service: str) -> Pool | None:
         """All instances of a service, expired ones among them."""
@@ -126,3 +121,15 @@ class Registry:
         pool.remove(instance.id)
         if not pool:
             del self._pools[instance.service]
+
+
+def _figures(pool: Pool, now: float) -> ServiceFigures:
+    live = pool.column(Column.EXPIRES_AT) > now
+    times = pool.column(Column.SERVICE_MS)[live]
+    known = times[~np.isnan(times)]
+    return ServiceFigures(
+        instances=int(live.sum()),
+        in_flight=float(pool.column(Column.IN_FLIGHT)[live].sum()),
+        capacity=float(pool.column(Column.CAPACITY)[live].sum()),
+        service_ms=float(np.median(known)) if known.size else None,
+    )
