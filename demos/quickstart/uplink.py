@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
-from astraea.device import HttpTransport
+from astraea.device import Transport
+from astraea.device.transports import AutoTransport
 
 _T = TypeVar("_T")
 
@@ -67,9 +68,9 @@ class Uplink:
             self._routes[url] = self._run(self._listen(url))
         return self._routes[url]
 
-    def transport(self, url: str) -> HttpTransport:
+    def transport(self, url: str) -> Transport:
         """A device's way to `url` over this link."""
-        return HttpTransport(self.route(url))
+        return AutoTransport(self.route(url))
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from astraea.edge_server import OptionError
 from tests.edge_server.conftest import StartServer, WriteService
 from tests.edge_server.test_cli import refusal
+from tests.edge_server.test_stream_protocol import frame, stream
 
 
 @pytest.fixture
@@ -48,6 +49,20 @@ def test_requests_large_and_small_are_answered_over_tls(
             assert client.post("/predict", content=bytes(size)).json() == {"output": size}
             assert client.get("/readyz").status_code == 200
     assert server.stop() == 0
+
+
+def test_streams_are_carried_by_tls_too(
+    start_server: StartServer, write_service: WriteService, certificate: tuple[Path, Path]
+) -> None:
+    folder = write_service("def predict(model, body: bytes): return len(body)")
+    server = start_server(folder, "--tls-cert", certificate[0], "--tls-key", certificate[1])
+    with server.client() as plain:
+        url = f"wss://localhost:{plain.base_url.port}/stream"
+    context = ssl.create_default_context(cafile=certificate[0])
+    with stream(url, ssl=context) as client:
+        for number, size in enumerate((0, 1, 16_300, 70_000, 5_000_000), start=1):
+            client.send(frame(number, bytes(size)))
+            assert client.results(1)[0][3] == b'{"output":%d}' % size
 
 
 def test_a_certificate_that_cannot_be_is_told(

@@ -69,7 +69,9 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._held_bytes = 0
         """Room that is kept for them."""
         self._frames = FrameReader(stream.max_bytes, api.hold)
-        self._socket: socket.socket = transport.get_extra_info("socket")
+        # Of what TLS carries, a part may be here already though nobody has seen it: no count of bytes is safe.
+        encrypted = transport.get_extra_info("sslcontext") is not None
+        self._socket: socket.socket | None = None if encrypted else transport.get_extra_info("socket")
         self._awaited_bytes = 1
         self._deaf = False
         """Whether what comes is nobody's any more."""
@@ -177,7 +179,7 @@ class StreamConnection(asyncio.BufferedProtocol):
     def _sleep_until(self, count: int) -> None:
         """Have the event loop wait until so many bytes are there: over a slow link, it would wake for every packet."""
         count = min(count, _MOST_AWAITED_BYTES)
-        if count != self._awaited_bytes:
+        if self._socket is not None and count != self._awaited_bytes:
             self._awaited_bytes = count
             with suppress(OSError):  # closed just now
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
