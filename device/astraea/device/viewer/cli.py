@@ -3,7 +3,7 @@
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Annotated
 
@@ -76,7 +76,6 @@ def camera(  # noqa: PLR0917 - the command line's options
     board, gallery = Board(), Gallery()
     watched = Watched(without_password(source), board, gallery, tracker=Tracker() if track else None)
     with (
-        _ending_on_signals(),
         open_camera(source, size=_size(size), fps=fps) as opened,
         OffloadClient(
             service,
@@ -94,23 +93,24 @@ def camera(  # noqa: PLR0917 - the command line's options
             console.print("[dim]without --local MODEL, frames stay unanswered while no edge server can be reached[/]")
         if not is_loopback(host):
             console.print("[dim]whoever has this address sees the picture; it goes unencrypted[/]")
-        with console.status("waiting for the first answer") as status:
-            for result in islice(watched.run(opened, client), frames):
+        results = watched.run(opened, client)
+        with _ending_on_signals(watched), closing(results), console.status("waiting for the first answer") as status:
+            for result in islice(results, frames):
                 if as_json:
                     typer.echo(result.to_json())
                 status.update(escape(_line(result)))
+    console.print("ended")
 
 
 @contextmanager
-def _ending_on_signals() -> Iterator[None]:
+def _ending_on_signals(watched: Watched) -> Iterator[None]:
     """Let Ctrl-C, and the SIGTERM of a service manager, end the loop as its regular end."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, lambda *_: watched.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except KeyboardInterrupt:
-        Console(stderr=True).print("ended")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _line(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from time import monotonic, strftime
 from typing import Protocol
 
@@ -18,12 +18,24 @@ from .notes import describe
 
 _STATE_EVERY_S = 0.5
 _FPS_OVER_S = 5.0
+_READ_S = 2.0
+"""For how long the end waits for a camera that is being read; one that hangs is left alone."""
+
+
+class Results(Protocol):
+    """Results of a stream of frames."""
+
+    def __iter__(self) -> Iterator[Result]:
+        """Until the frames end, or `close` is called."""
+
+    def close(self) -> None:
+        """End them; from any thread, or a signal's handler."""
 
 
 class Client(Protocol):
     """What is watched: `OffloadClient`."""
 
-    def stream(self, frames: Iterable[Frame]) -> Iterable[Result]:
+    def stream(self, frames: Iterable[Frame]) -> Results:
         """Answer frames as they come."""
 
     def snapshot(self) -> Snapshot:
@@ -49,29 +61,43 @@ class Watched:
         self._answered_at: deque[float] = deque()
         self._trouble: str | None = None
         self._over = threading.Event()
+        self._reading = threading.Lock()
+        self._results: Results | None = None
 
     def hear(self, event: Event) -> None:
         """Take an event of the client; for its `on_event`, so it only takes note."""
         self._events.append(event)
 
-    def run(self, camera: Camera, client: Client) -> Iterator[Result]:
+    def run(self, camera: Camera, client: Client) -> Generator[Result]:
         """The results of the client for the camera's frames, told to the board as they pass."""
         telling = threading.Thread(target=self._keep_telling, args=(camera, client), name="viewer", daemon=True)
         telling.start()
+        self._results = client.stream(self._keep(camera))
         try:
-            for result in client.stream(self._keep(camera)):
+            for result in self._results:
                 self._tell(result)
                 yield result
         finally:
             self._over.set()
             telling.join()
+            self._reading.acquire(timeout=_READ_S)
+
+    def stop(self) -> None:
+        """Let `run` end; from any thread, or a signal's handler."""
+        if self._results is not None:
+            self._results.close()
 
     def _keep(self, camera: Camera) -> Iterator[Frame]:
-        for frame in camera:
+        while (frame := self._read(camera)) is not None:
             self._gallery.add(frame)
             if self._tracker:
                 self._tracker.see(frame)
             yield frame
+
+    def _read(self, camera: Camera) -> Frame | None:
+        """The next frame; None once `run` has ended, which waits for this: no camera is closed while it is read."""
+        with self._reading:
+            return None if self._over.is_set() else camera.read()
 
     def _tell(self, result: Result) -> None:
         self._answered_at.append(monotonic())
