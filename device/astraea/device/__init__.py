@@ -2,7 +2,7 @@
 
 from .camera import Camera, Frame, open_camera
 from .client import OffloadClient
-from .decision import LOCAL, Decision, Link, Objective, Policy
+from .decision import LOCAL, ConfidenceGate, Decision, Link, MotionGate, Objective, Policy
 from .encoding import Encoding, Size
 from .engine import LocalEngine
 from .errors import (
@@ -45,6 +45,7 @@ __all__ = [
     "Camera",
     "CameraError",
     "CandidatesChanged",
+    "ConfidenceGate",
     "CorruptError",
     "Decision",
     "DeviceError",
@@ -59,6 +60,7 @@ __all__ = [
     "LocalEngine",
     "LocalModelError",
     "MetricsEndpoint",
+    "MotionGate",
     "Objective",
     "OffloadClient",
     "Policy",

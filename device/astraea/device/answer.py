@@ -26,6 +26,7 @@ class Answer(NamedTuple):
     revision: str | None = None
     hedged: bool = False
     fallback: str | None = None
+    doubt: str | None = None
 
 
 NO_ANSWER = Answer(tier=None, detections=None)

@@ -77,6 +77,14 @@ class Attempts:
         raced = late and patience_ms == 0
         return answer if winner is chosen or raced else answer._replace(fallback=reason)
 
+    async def ask(self, frame: Frame, decision: Decision) -> Answer:
+        """The chosen target's answer, and nobody else's.
+
+        Raises:
+            TargetError: it has none.
+        """
+        return await self._ask(decision.target, frame, decision)
+
     def _others(self, decision: Decision) -> list[str]:
         """Who could step in, the soonest first."""
         names = [LOCAL] if self._engine else []

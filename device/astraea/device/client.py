@@ -20,7 +20,7 @@ from astraea.protocol import Location, Result
 from .camera import Frame
 from .candidates import CandidateSource, FixedCandidates
 from .codec import check_picture
-from .decision import Objective, Policy
+from .decision import ConfidenceGate, MotionGate, Objective, Policy
 from .delivery import Late
 from .engine import LocalEngine
 from .errors import DeviceError
@@ -67,6 +67,9 @@ class OffloadClient:
             the least money.
         profile: what was measured with `astraea profile`, or its file: the encodings that a frame may be sent in, with
             what each takes and how accurate the answers are. Without one, frames are sent as they are, at quality 85.
+        motion: answers a frame in which nothing has moved with the last answer; None looks at every frame.
+        confidence: has the device answer every frame, and a remote target look again at those that it finds hard, when
+            that can be in time. It needs a deadline, and a profile that says how accurate the device's model is.
         in_flight: how many frames `stream` and `submit` have under way at once, 1 to 64.
         late: what becomes of an answer that a newer one has overtaken: `"wait"` keeps all in order, `"drop"` leaves
             it out, `"stale"` gives it as it comes and marks it.
@@ -92,6 +95,8 @@ class OffloadClient:
         location: tuple[float, float] | None = None,
         objective: Objective | None = None,
         profile: Profile | Path | str | None = None,
+        motion: MotionGate | None = None,
+        confidence: ConfidenceGate | None = None,
         in_flight: int = DEFAULT_IN_FLIGHT,
         late: Late = "wait",
         transport: TransportName | Callable[[str], Transport] = "auto",
@@ -108,7 +113,9 @@ class OffloadClient:
         source = FixedCandidates(*edges) if edges else _broker(broker, service, location, credential)
         connect = transport_named(transport, credential) if isinstance(transport, str) else transport
         self._targets = Targets(source, policy, connect, self._events)
-        self._offloader = Offloader(policy, self._targets, self._engine, self._events)
+        self._offloader = Offloader(
+            policy, self._targets, self._engine, self._events, motion=motion, confidence=confidence
+        )
         self._in_flight = in_flight
         self._late = late
         self._submitted = Pipeline(self._offloader.answer, in_flight=in_flight, late=late, on_drop=self._drop)

@@ -9,11 +9,12 @@ from .answer import NO_ANSWER, Answer
 from .attempts import Attempts, age_ms, size_of
 from .camera import Frame
 from .codec import check_picture
-from .decision import Decision, Policy
+from .decision import ConfidenceGate, Decision, MotionGate, Policy
 from .encoding import Size
 from .engine import LocalEngine
 from .errors import TargetError, UnreachableError
 from .events import Events, FrameAnswered, TargetSwitched
+from .gating import StillScene, second_opinions
 from .snapshot import TargetState, target_states
 from .targets import Targets
 
@@ -31,15 +32,31 @@ class Offloader:
         targets: the remote ones, measured by the same policy.
         engine: answers on the device; None for a device without a model.
         events: hears of every frame.
+        motion: sees which frames need no answer of their own.
+        confidence: doubts the device's answers; None when the policy alone chooses who answers.
+
+    Raises:
+        DeviceError: there is a gate of confidence, but no model on the device, or no deadline.
     """
 
-    def __init__(self, policy: Policy, targets: Targets, engine: LocalEngine | None, events: Events) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        targets: Targets,
+        engine: LocalEngine | None,
+        events: Events,
+        *,
+        motion: MotionGate | None = None,
+        confidence: ConfidenceGate | None = None,
+    ) -> None:
         self.answered = self.unanswered = self.in_flight = 0
         self._policy = policy
         self._targets = targets
         self._engine = engine
         self._events = events
         self._attempts = Attempts(policy, targets, engine)
+        self._still = StillScene(motion) if motion else None
+        self._second = second_opinions(confidence, policy, self._attempts, engine) if confidence else None
         self._current: str | None = None
         self._size: Size | None = None
 
@@ -70,27 +87,16 @@ class Offloader:
             DeviceError: the image is no picture.
         """
         check_picture(frame.image)
-        start = perf_counter()
-        decision = self._decide(frame)
-        failure = None
-        self.in_flight += 1
-        try:
-            answer = await self._attempt(frame, decision, passed)
-        except TargetError as error:
-            answer, failure = NO_ANSWER, str(error)
-        finally:
-            self.in_flight -= 1
-        result = Result(
-            seq=frame.seq,
-            captured_at=frame.captured_at,
-            trace_id=frame.trace_id,
-            predicted_ms=decision.predicted_ms if decision else 0.0,
-            actual_ms=(perf_counter() - start) * 1000,
-            age_ms=age_ms(frame),
-            deadline_ms=self._policy.objective.deadline_ms,
-            failure=failure,
-            **answer._asdict(),
-        )
+        changed = self._still.changed(frame) if self._still else 0.0
+        result = self._still.repeat(frame, changed) if self._still else None
+        if result is None:
+            self.in_flight += 1
+            try:
+                result = await self._answer(frame, passed, changed)
+            finally:
+                self.in_flight -= 1
+            if self._still:
+                self._still.answered(frame, result)
         self.answered += result.answered
         self.unanswered += not result.answered
         self._events.emit(FrameAnswered(result))
@@ -107,12 +113,38 @@ class Offloader:
     def _decide(self, frame: Frame) -> Decision | None:
         self._size = size_of(frame)
         decision = self._policy.decide(self._size, now=monotonic(), local_queue=self._local_queue)
+        if decision is not None and self._second is not None:
+            decision = self._second.first(decision)
         if decision is not None and decision.target != self._current:
             self._events.emit(TargetSwitched(self._current, decision.target, decision.predicted_ms))
             self._current = decision.target
         return decision
 
-    async def _attempt(self, frame: Frame, decision: Decision | None, passed: Callable[[], None]) -> Answer:
+    async def _answer(self, frame: Frame, passed: Callable[[], None], changed: float) -> Result:
+        start = perf_counter()
+        decision = self._decide(frame)
+        failure = None
+        try:
+            answer = await self._attempt(frame, decision, passed, changed)
+        except TargetError as error:
+            answer, failure = NO_ANSWER, str(error)
+        return Result(
+            seq=frame.seq,
+            captured_at=frame.captured_at,
+            trace_id=frame.trace_id,
+            predicted_ms=decision.predicted_ms if decision else 0.0,
+            actual_ms=(perf_counter() - start) * 1000,
+            age_ms=age_ms(frame),
+            deadline_ms=self._policy.objective.deadline_ms,
+            failure=failure,
+            **answer._asdict(),
+        )
+
+    async def _attempt(
+        self, frame: Frame, decision: Decision | None, passed: Callable[[], None], changed: float
+    ) -> Answer:
         if decision is None:
             raise UnreachableError("no edge server is known, and the device has no model of its own")
+        if self._second:
+            return await self._second.answer(frame, decision, passed, changed)
         return await self._attempts.answer(frame, decision, passed)

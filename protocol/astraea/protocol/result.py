@@ -71,6 +71,10 @@ class Result(BaseModel):
     """The server's own share of `actual_ms`, for edge and cloud."""
     hedged: bool = False
     """Whether another target began on it as well because the chosen one was late, whoever was first."""
+    repeats: int | None = None
+    """Nothing has moved since the frame of this number, so this is its answer again."""
+    doubt: str | None = None
+    """Why the device's own answer called for a second opinion; `tier` tells whether there was one in time."""
     fallback: str | None = None
     """Why the target chosen first did not answer, when another one had to."""
     failure: str | None = None
