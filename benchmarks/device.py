@@ -125,7 +125,10 @@ def frame_costs(frames: int) -> tuple[float, float, float]:
         return (Frame(image, seq, time.monotonic()) for seq in range(count))
 
     with edge_server(_SERVICE, Limits(workers=1, queue=8)) as (_, url):
-        with patch("astraea.device.targets.encode", encoding.encode), OffloadClient("instant", edges=[url]) as client:
+        with (
+            patch("astraea.device.answering.targets.encode", encoding.encode),
+            OffloadClient("instant", edges=[url]) as client,
+        ):
 
             def infer(count: int) -> None:
                 for frame in camera(count):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.device.delivery import Delivery, Late
+from astraea.device.streaming.delivery import Delivery, Late
 
 FINISHING_ORDERS = st.integers(0, 12).flatmap(lambda count: st.permutations(range(count)))
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from astraea.device import CameraError, DeviceError, Event, Frame, FrameDropped, OffloadClient, Reply
-from astraea.device.delivery import Late
+from astraea.device.streaming.delivery import Late
 from astraea.protocol import Detection, Result, ServerTiming
 
 from .conftest import wait_until

@@ -33,7 +33,7 @@ from .events import (
 from .metrics import MetricsEndpoint
 from .profile import PowerModel, Price, Profile, Rung, read_profile
 from .snapshot import Snapshot, TargetState
-from .stream import Stream
+from .streaming import Stream
 from .tracking import Tracker
 from .transports import HttpTransport, Reply, Transport, WebSocketTransport
 

@@ -17,21 +17,18 @@ from numpy.typing import NDArray
 
 from astraea.protocol import Location, Result
 
+from .answering import Offloader, Targets
 from .camera import Frame
 from .candidates import CandidateSource, FixedCandidates
 from .codec import check_picture
 from .decision import ConfidenceGate, MotionGate, Objective, Policy
-from .delivery import Late
 from .engine import LocalEngine
 from .errors import DeviceError
 from .events import Events, FrameDropped, Listener
 from .loopthread import LoopThread
-from .offload import Offloader
-from .pipeline import Outcome, Pipeline
 from .profile import Profile, read_profile
 from .snapshot import Snapshot
-from .stream import Stream
-from .targets import Targets
+from .streaming import Late, Outcome, Pipeline, Stream
 from .transports import Credential, Transport, TransportName, transport_named
 
 if TYPE_CHECKING:

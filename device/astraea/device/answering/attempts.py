@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from math import inf
 from time import monotonic, perf_counter
 
+from ..camera import Frame
+from ..decision import LOCAL, Decision, Policy
+from ..encoding import Encoding, Size
+from ..engine import LocalEngine
+from ..errors import CorruptError, UnreachableError
+from ..tasks import Tasks
+from ..trace import traceparent
 from .answer import Answer, read_reply
-from .camera import Frame
-from .decision import LOCAL, Decision, Policy
-from .encoding import Encoding, Size
-from .engine import LocalEngine
-from .errors import CorruptError, UnreachableError
 from .targets import Targets
-from .tasks import Tasks
-from .trace import traceparent
 
 _PATIENCE_RATIO = 2.0
 """A target that steps in is late itself after so many times what it was expected to take."""

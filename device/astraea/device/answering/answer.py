@@ -6,8 +6,8 @@ from pydantic_core import from_json
 
 from astraea.protocol import Detection, Detections, SentImage, ServerTiming, Tier
 
-from .encoding import Size
-from .errors import CorruptError
+from ..encoding import Size
+from ..errors import CorruptError
 from .targets import Exchange
 
 

@@ -11,10 +11,10 @@ from typing import Self
 
 from astraea.protocol import Result
 
-from .camera import Frame
+from ..camera import Frame
+from ..errors import DeviceError
+from ..loopthread import LoopThread
 from .delivery import Late
-from .errors import DeviceError
-from .loopthread import LoopThread
 from .pipeline import Answering, Outcome, Pipeline
 
 

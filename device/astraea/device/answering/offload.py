@@ -5,17 +5,17 @@ from time import monotonic, perf_counter
 
 from astraea.protocol import Result
 
+from ..camera import Frame
+from ..codec import check_picture
+from ..decision import ConfidenceGate, Decision, MotionGate, Policy
+from ..encoding import Size
+from ..engine import LocalEngine
+from ..errors import TargetError, UnreachableError
+from ..events import Events, FrameAnswered, TargetSwitched
+from ..snapshot import TargetState, target_states
 from .answer import NO_ANSWER, Answer
 from .attempts import Attempts, age_ms, size_of
-from .camera import Frame
-from .codec import check_picture
-from .decision import ConfidenceGate, Decision, MotionGate, Policy
-from .encoding import Size
-from .engine import LocalEngine
-from .errors import TargetError, UnreachableError
-from .events import Events, FrameAnswered, TargetSwitched
 from .gating import StillScene, second_opinions
-from .snapshot import TargetState, target_states
 from .targets import Targets
 
 

@@ -6,12 +6,12 @@ from time import monotonic
 
 from astraea.protocol import Result
 
+from ..camera import Frame
+from ..decision import LOCAL, ConfidenceGate, Decision, MotionGate, Policy
+from ..engine import LocalEngine
+from ..errors import DeviceError, TargetError
 from .answer import Answer
 from .attempts import Attempts, age_ms, size_of
-from .camera import Frame
-from .decision import LOCAL, ConfidenceGate, Decision, MotionGate, Policy
-from .engine import LocalEngine
-from .errors import DeviceError, TargetError
 
 
 class StillScene:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 from astraea.protocol import Result
 
-from .camera import Frame
+from ..camera import Frame
+from ..tasks import Tasks
 from .delivery import Delivery, Late
-from .tasks import Tasks
 
 Outcome = Result | Exception
 """What became of a frame; an exception is a defect, or a picture that is none."""

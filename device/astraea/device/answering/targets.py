@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from astraea.protocol import Location
 
-from .candidates import CandidateSource, Measured, RemoteTarget, Roster
-from .codec import JPEG_MEDIA_TYPE, Payload, encode
-from .decision import Policy, Probe
-from .decision.estimates import Recent
-from .encoding import Encoding
-from .errors import LateError, TransportError, UnreachableError
-from .events import CandidatesChanged, Events, TargetBack, TargetLost
-from .tasks import Tasks
-from .transports import PictureEncoder, Reply, Transport
+from ..candidates import CandidateSource, Measured, RemoteTarget, Roster
+from ..codec import JPEG_MEDIA_TYPE, Payload, encode
+from ..decision import Policy, Probe
+from ..decision.estimates import Recent
+from ..encoding import Encoding
+from ..errors import LateError, TransportError, UnreachableError
+from ..events import CandidatesChanged, Events, TargetBack, TargetLost
+from ..tasks import Tasks
+from ..transports import PictureEncoder, Reply, Transport
 
 _log = logging.getLogger(__name__)
 
