@@ -6,7 +6,7 @@ and the link were there for it alone; in the closed loop one frame is answered a
 uplink and inferences on the device.
 """
 
-from .figures import as_document, figures, mean_ms, objective_figures, regret_pct
+from .figures import as_document, figures, loop_figures, mean_ms, objective_figures, regret_pct
 from .players import ADAPTIVE, EDGE, ORACLE, Player
 from .replay import Answered, Session, simulate
 from .trace import FORMAT_HINT, Trace, read_trace
@@ -24,6 +24,7 @@ __all__ = [
     "World",
     "as_document",
     "figures",
+    "loop_figures",
     "mean_ms",
     "objective_figures",
     "read_trace",
