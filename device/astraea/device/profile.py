@@ -14,6 +14,8 @@ from .encoding import DEFAULT_QUALITY, Encoding, Size
 from .errors import ProfileError
 
 _MOST_BYTES = 64 * 1024
+LEAST_SIDE = 16
+"""Of an image that is worth sending, in pixels."""
 _BITS_PER_BYTE = 8
 _LEAST_MS = 0.01
 
@@ -41,7 +43,7 @@ class _Part(BaseModel):
 class Rung(_Part):
     """One encoding of the ladder, and what a frame takes in it."""
 
-    max_side: int | None = Field(default=None, ge=16, le=65_535)
+    max_side: int | None = Field(default=None, ge=LEAST_SIDE, le=65_535)
     """The longer side in pixels; None for the size that the camera has."""
     quality: int = Field(default=DEFAULT_QUALITY, ge=1, le=100)
     bytes: int = Field(ge=1, le=10**8)

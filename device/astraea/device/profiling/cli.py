@@ -55,7 +55,7 @@ def profile(  # noqa: PLR0917 - the command line's options
         str | None, typer.Option(metavar="MODEL", help="The device's own model: a zoo name or a file.")
     ] = None,
     side: Annotated[
-        list[int] | None, typer.Option(min=16, help="A longer side in pixels; 0 for the images' own. Repeatable.")
+        list[int] | None, typer.Option(min=0, help="A longer side in pixels; 0 for the images' own. Repeatable.")
     ] = None,
     quality: Annotated[list[int] | None, typer.Option(min=1, max=100, help="A JPEG quality. Repeatable.")] = None,
     most: Annotated[int, typer.Option(min=1, help="How many images to use.")] = 200,
