@@ -3,6 +3,7 @@
 import argparse
 import socket
 import struct
+from contextlib import suppress
 from ipaddress import IPv4Address
 
 _HEADER_BYTES = 12
@@ -39,7 +40,8 @@ def main() -> None:
         print("ready", flush=True)
         while True:
             query, client = server.recvfrom(512)
-            server.sendto(answer(query, given.address), client)
+            with suppress(ValueError):
+                server.sendto(answer(query, given.address), client)
 
 
 if __name__ == "__main__":

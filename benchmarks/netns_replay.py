@@ -2,8 +2,10 @@
 
 The real client and the real edge server run on two hosts of their own, joined by a link whose uplink follows a measured
 trace (see `benchmarks.field`, which says what is emulated); the simulator replays the same part of the same trace in a
-closed loop, which is how a client meets its link: one frame at a time, the newest next. The measured mean and 95th
-percentile of the response time, from a frame's capture to its answer, should be within 15 % of the simulator's.
+closed loop, which is how a client meets its link: one frame at a time, the newest next. The simulator is told what a
+frame takes on this machine beside inference, measured on a perfect link; of TCP, queues and stalls it knows nothing.
+The measured mean and 95th percentile of the response time, from a frame's capture to its answer, should be within 15 %
+of the simulator's.
 """
 
 import argparse
