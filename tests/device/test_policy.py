@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.device.decision import LOCAL, Estimate, Policy
+from astraea.device.decision import LOCAL, Estimate, Objective, Policy
 from astraea.device.decision.choice import choose
 from astraea.device.encoding import Encoding, Size
 
@@ -291,3 +291,14 @@ def test_what_is_predicted_is_the_first_answer_whoever_gives_it() -> None:
     decision = policy.decide(FRAME, now=1.3)
     assert decision is not None
     assert decision.predicted_ms <= 1.1 * 200
+
+
+def test_a_frame_that_is_old_already_gets_the_answer_that_is_in_time() -> None:
+    policy = Policy(local=True, objective=Objective("energy", deadline_ms=500))
+    world = World(150.0, {"edge": (100.0, 1000.0, 100.0)})  # the edge takes longer, and less of the device's energy
+    world.teach(policy)
+    fresh = policy.decide(FRAME, now=TAUGHT)
+    old = policy.decide(FRAME, now=TAUGHT, age_ms=320.0)
+    assert fresh is not None
+    assert old is not None
+    assert (fresh.target, old.target) == ("edge", LOCAL)

@@ -112,7 +112,7 @@ class Offloader:
 
     def _decide(self, frame: Frame) -> Decision | None:
         self._size = size_of(frame)
-        decision = self._policy.decide(self._size, now=monotonic(), local_queue=self._local_queue)
+        decision = self._policy.decide(self._size, now=monotonic(), local_queue=self._local_queue, age_ms=age_ms(frame))
         if decision is not None and self._second is not None:
             decision = self._second.first(decision)
         if decision is not None and decision.target != self._current:

@@ -28,6 +28,8 @@ from .probing import PROBE_BYTES, Probe, Prober
 _SILENT_RATIO = 4.0
 """A target silent for so many times what the device takes for a frame gets one frame at a time: in an outage the device
 answers anyway, and the rest would stand in the way when the link comes back."""
+_LEAST_LEFT_MS = 1.0
+"""A frame that is too old when its turn comes is answered all the same, and late."""
 _GIVE_UP_MS = 2000.0
 """A link that was cut is known to be away after this long, so that probes can begin to look for its return..."""
 _GIVE_UP_ALONE_MS = 10_000.0
@@ -89,11 +91,19 @@ class Policy(Knowledge):
         options = self._options(self._rungs, size, now, local_queue)
         return {target: option.time for target, option in _soonest_rungs(options).items()}
 
-    def decide(self, size: Size, *, now: float, local_queue: int = 0) -> Decision | None:
-        """Choose for a frame; None when nothing can answer it. The arguments are those of `estimates`.
+    def decide(self, size: Size, *, now: float, local_queue: int = 0, age_ms: float = 0.0) -> Decision | None:
+        """Choose for a frame; None when nothing can answer it.
 
         A device without a model of its own tries a target that is away or unknown rather than none.
+
+        Args:
+            size: the frame's, before it is scaled.
+            now: the time of the question.
+            local_queue: frames that the device has begun on, or will before this one.
+            age_ms: how much of the time to the deadline the frame has spent already.
         """
+        deadline_ms = self.objective.deadline_ms
+        left_ms = None if deadline_ms is None else max(_LEAST_LEFT_MS, deadline_ms - age_ms)
         self._prober.save(self._ladder.frame_bytes(size))
         options = self._options(self._rungs, size, now, local_queue)
         if not options:
@@ -101,10 +111,15 @@ class Policy(Knowledge):
         fastest = _soonest_rungs(options)
         local_ms = fastest[LOCAL].time.ms if LOCAL in fastest and self._may_hedge else None
         asked = [
-            option for option in options if option.rung is None or not self._is_silent(option.target, local_ms, now)
+            option
+            for option in options
+            if option.rung is None or not self._is_silent(option.target, local_ms, left_ms, now)
         ]
-        chosen = self._serve(asked, local_ms)
-        chosen, hedged = (chosen, self._hedged(chosen, local_ms)) if chosen else self._soonest(asked, local_ms)
+        chosen = self._serve(asked, local_ms, left_ms)
+        if chosen is None:
+            chosen, hedged = self._soonest(asked, local_ms, left_ms)
+        else:
+            hedged = self._hedged(chosen, local_ms, left_ms)
         self._current = chosen.target
         for target, remote in self._remotes.items():
             if target != chosen.target:
@@ -140,42 +155,44 @@ class Policy(Knowledge):
         """The probes to send now; each call schedules the next ones, so send what it returns."""
         return self._prober.due(self._remotes, now)
 
-    def _serve(self, options: Sequence[Option], local_ms: float | None) -> Option | None:
+    def _serve(self, options: Sequence[Option], local_ms: float | None, left_ms: float | None) -> Option | None:
         """The option that the objective wants; None where that is the soonest, or no other can meet the deadline."""
-        aim, deadline_ms = self.objective.aim, self.objective.deadline_ms
-        if aim == "latency" or deadline_ms is None:
+        aim = self.objective.aim
+        if aim == "latency" or left_ms is None:
             return None
-        rescued = local_ms is not None and local_ms <= deadline_ms
+        rescued = local_ms is not None and local_ms <= left_ms
         if aim == "accuracy":
             rescue = self._profile.local_accuracy if rescued else 0.0
-            return most_accurate(options, deadline_ms, rescue, self.objective.accuracy_loss)
-        return cheapest(options, deadline_ms, rescued)
+            return most_accurate(options, left_ms, rescue, self.objective.accuracy_loss)
+        return cheapest(options, left_ms, rescued)
 
-    def _soonest(self, options: Sequence[Option], local_ms: float | None) -> tuple[Option, Hedge]:
+    def _soonest(
+        self, options: Sequence[Option], local_ms: float | None, left_ms: float | None
+    ) -> tuple[Option, Hedge]:
         fastest = _soonest_rungs(options)
-        hedges = {target: self._hedged(option, local_ms) for target, option in fastest.items()}
+        hedges = {target: self._hedged(option, local_ms, left_ms) for target, option in fastest.items()}
         costs = {target: Estimate(hedges[target].cost_ms, option.time.spread_ms) for target, option in fastest.items()}
         target = choose(costs, self._current)
         return fastest[target], hedges[target]
 
-    def _hedged(self, option: Option, local_ms: float | None) -> Hedge:
+    def _hedged(self, option: Option, local_ms: float | None, left_ms: float | None) -> Hedge:
         """When the device should begin too: where that pays, or in time for the deadline."""
         if option.rung is None:
             return Hedge(option.time.ms, inf)
         hedged = hedge(option.time, option.late_ms, local_ms)
-        if local_ms is None or self.objective.deadline_ms is None:
+        if local_ms is None or left_ms is None:
             return hedged
-        latest_ms = self.objective.deadline_ms - local_ms
-        doubtful = 1 - option.in_time(self.objective.deadline_ms) > PRICE
+        latest_ms = left_ms - local_ms
+        doubtful = 1 - option.in_time(left_ms) > PRICE
         if latest_ms < 0 or self.objective.aim == "latency":
             return hedged
         # Not before it must: the remote answer is the better one, or has been paid for.
         patience_ms = latest_ms if doubtful else max(latest_ms, hedged.patience_ms)
         return hedged._replace(patience_ms=patience_ms)
 
-    def _is_silent(self, target: str, local_ms: float | None, now: float) -> bool:
+    def _is_silent(self, target: str, local_ms: float | None, left_ms: float | None, now: float) -> bool:
         outstanding = self._remotes[target].outstanding
-        if local_ms is None or local_ms > (self.objective.deadline_ms or inf):
+        if local_ms is None or local_ms > (left_ms or inf):
             return False  # the device can't help: better a small chance than none
         if outstanding.silent_ms(now) <= _SILENT_RATIO * local_ms:
             return False
