@@ -32,7 +32,7 @@ _SILENT_S = 1.0
 """What answers nothing for so long may have lost its address: another connection is made beside it."""
 _MOST_WAITING = 64
 _PACE_FRAMES = 16
-_SLOWEST_FPS, _FASTEST_FPS = 1.0, 60.0
+_SLOWEST_FPS, _USUAL_FPS, _FASTEST_FPS = 1.0, 15.0, 60.0
 
 
 class _Encoded(NamedTuple):
@@ -146,10 +146,11 @@ class WebRtcTransport:
         await self._fallback.close()
 
     def _fps(self) -> float:
-        """How many frames a second have been encoded lately."""
+        """How many frames a second have been encoded lately; a guess until there were enough to tell."""
         times = self._encoded_at
-        span = times[-1] - times[0]
-        return min(max((len(times) - 1) / span, _SLOWEST_FPS), _FASTEST_FPS) if span > 0 else _FASTEST_FPS / 2
+        if len(times) < _PACE_FRAMES or times[-1] <= times[0]:
+            return _USUAL_FPS
+        return min(max((len(times) - 1) / (times[-1] - times[0]), _SLOWEST_FPS), _FASTEST_FPS)
 
     def _send_until(self, number: int, publication: Publication) -> None:
         while self._encoded and self._encoded[0].number <= number:
