@@ -127,7 +127,7 @@ async def test_a_frame_that_the_service_can_t_answer_says_so(
     write_service: WriteService, start_server: StartServer
 ) -> None:
     with start_server(
-        write_service(NUMBER_HANDLER.replace("rows = [", "image.shape[0] < 200 and 1 / 0; rows = ["))
+        write_service(NUMBER_HANDLER.replace("inside = [", "image.shape[0] < 200 and 1 / 0; inside = ["))
     ).client() as client:
         transport = await video(str(client.base_url))
     payload = transport.encode(numbered(1), FULL)

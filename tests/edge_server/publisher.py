@@ -5,44 +5,28 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 import httpx
-import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
-from numpy.typing import NDArray
 
 from astraea.protocol import mark_frame
+from benchmarks import pairing
+from benchmarks.pairing import numbered
 
 from .conftest import settle
+
+__all__ = ["FRAGMENT", "NUMBER_HANDLER", "SDP", "Publisher", "numbered", "publishing"]
 
 SDP = {"content-type": "application/sdp"}
 FRAGMENT = {"content-type": "application/trickle-ice-sdpfrag"}
 CLOCK_HZ = 90_000
-_BITS = 14
-_BLOCK = 16
 
-NUMBER_HANDLER = """
-    from astraea.edge_server import Image
-    def predict(model, image: Image):
-        rows = [image[row * 16 + 4 : row * 16 + 12, :224].reshape(8, 14, 16, 3)[:, :, 4:12].mean(axis=(0, 2, 3)) > 128
-                for row in range(2)]
-        readable = bool((rows[0] != rows[1]).all())
-        return {"number": int("".join(str(int(bit)) for bit in rows[0]), 2) if readable else None}
-"""
-"""Reads the number that `numbered` has drawn; None when it can't be read."""
-
-
-def numbered(number: int, height: int = 120, width: int = 240) -> NDArray[np.uint8]:
-    """A picture with a number in two rows of blocks, white for 1 in the first and for 0 in the second."""
-    image = np.full((height, width, 3), 90, np.uint8)
-    bits = np.array([number >> bit & 1 for bit in reversed(range(_BITS))], bool)
-    for row, values in enumerate((bits, ~bits)):
-        blocks = np.kron(np.where(values, 235, 16), np.ones((_BLOCK, _BLOCK))).astype(np.uint8)
-        image[row * _BLOCK : (row + 1) * _BLOCK, : _BITS * _BLOCK] = blocks[..., None]
-    return image
+NUMBER_HANDLER = (Path(pairing.__file__).parent / "services" / "numbers" / "handler.py").read_text()
+"""Reads the number that `numbered` has drawn."""
 
 
 class Track(MediaStreamTrack):

@@ -15,13 +15,13 @@ ROUNDS, EACH = 4, 25
 HANDLER = (
     NUMBER_HANDLER
     + """
-    import ctypes, gc
-    read = predict
-    def predict(model, image: Image):
-        if image.shape[0] == 1:  # what waits to be collected, or to be used again, is no leak
-            gc.collect()
-            ctypes.CDLL(None).malloc_trim(0)
-        return read(model, image) if image.shape[0] > 1 else None
+import ctypes, gc
+read = predict
+def predict(model, image: Image):
+    if image.shape[0] > 1:
+        return read(model, image)
+    gc.collect()  # what waits to be collected, or to be used again, is no leak
+    ctypes.CDLL(None).malloc_trim(0)
 """
 )
 

@@ -18,12 +18,12 @@ _BROWSER, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 _WIDTH, _HEIGHT, _FPS, _FRAMES = 640, 480, 15, 60
 
 LABELLED_HANDLER = (
-    NUMBER_HANDLER.replace("def predict(model, image: Image):", "def read(image):")
+    NUMBER_HANDLER
     + """
-    from astraea.protocol import Box, Detection
-    def predict(model, image: Image) -> list[Detection]:
-        number = read(image)["number"]
-        return [Detection(label=str(number), score=1, box=Box(20, 100, 300, 300))]
+from astraea.protocol import Box, Detection
+read = predict
+def predict(model, image: Image) -> list[Detection]:
+    return [Detection(label=str(read(model, image)["number"]), score=1, box=Box(20, 100, 300, 300))]
 """
 )
 """Finds one thing, whose name is the number that is drawn."""

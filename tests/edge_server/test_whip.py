@@ -181,7 +181,9 @@ async def test_one_that_falls_silent_is_ended(
 async def test_frames_that_a_slow_service_can_t_get_to_are_passed_over(
     client: httpx.AsyncClient, api: Api, make_service: MakeService
 ) -> None:
-    api.service = make_service(NUMBER_HANDLER.replace("rows =", "__import__('time').sleep(0.1); rows ="), name="slow")
+    api.service = make_service(
+        NUMBER_HANDLER.replace("inside =", "__import__('time').sleep(0.1); inside ="), name="slow"
+    )
     async with publishing(client, 12) as publisher:
         statuses = [result["status"] for result in publisher.results]
         assert 200 in statuses

@@ -19,7 +19,7 @@ async function start() {
   const media = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 } }, audio: false });
   const track = media.getVideoTracks()[0];
   const pairing = new Pairing(KEPT_FRAMES);
-  session = { track, pairing, answered: 0, since: performance.now() };
+  session = { track, pairing, answered: 0, answeredAt: 0, since: performance.now() };
   follow(session, media);
   tell("Connecting ...");
   session.whip = await publish("whip", track, {
@@ -48,11 +48,16 @@ function follow(session, media) {
 }
 
 function show(session, result) {
-  if (!result.result) return tell(result.problem?.detail ?? "No answer", result.status !== 503);
+  if (!result.result) {
+    // A service that is slower than the camera passes frames over; that is worth a word only when none is answered.
+    if (performance.now() - session.answeredAt > 1000) tell(result.problem?.detail ?? "No answer", true);
+    return;
+  }
   const picture = session.pairing.pictureOf(result.rtp_timestamp);
   if (!picture) return;
   draw(element("canvas"), picture, result.result.detections ?? []);
   session.answered += 1;
+  session.answeredAt = performance.now();
   const seconds = (performance.now() - session.since) / 1000;
   const texts = (result.result.detections ?? []).map((found) => found.text ?? found.label).join(", ");
   tell(`${(session.answered / seconds).toFixed(1)} answers/s, ${Math.round(result.timing.total_ms)} ms at the server. ${texts}`);
