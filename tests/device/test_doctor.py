@@ -87,6 +87,8 @@ async def test_a_broker_names_the_instances_or_the_hint_says_what_is_missing(pee
     finding, targets = await check_broker(peer.url, "cars", credential)
     assert (finding.status, targets) == ("failed", [])
     assert "astraea deploy cars" in (finding.hint or "")
+    peer.reply = HttpReply(401)
+    assert (await check_broker(peer.url, "cars", credential))[0].hint == "astraea enrol CODE"
     finding, _ = await check_broker("http://127.0.0.1:9", "cars", credential)
     assert finding.status == "failed"
     assert "--broker" in (finding.hint or "")

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ..candidates import RemoteTarget
 from ..candidates.broker import BrokerClient
+from ..candidates.enrolment import stored_key
 from ..codec import encode
 from ..encoding import Encoding
-from ..errors import BrokerError, LateError, RefusedError, TransportError
+from ..errors import DeviceError, LateError, RefusedError, TransportError
 from ..transports import Credential, Transport
 from .finding import Finding
 
@@ -36,21 +37,26 @@ _MEDIA_TYPE = "image/jpeg"
 async def check_broker(url: str, service: str, credential: Credential) -> tuple[Finding, list[RemoteTarget]]:
     """Ask the broker for the service's instances; they are returned too, and the credential gets the broker's token."""
     subject = f"broker {url}"
-    client = BrokerClient(url, service, None, credential)
-    start = perf_counter()
     try:
-        targets = (await client.candidates(None)).targets
-    except BrokerError as error:
+        targets, ms = await _candidates(url, service, credential)
+    except DeviceError as error:
         hint = error.hint or "is the address right (--broker, ASTRAEA_BROKER), and does `astraea broker` run there?"
         return Finding(subject, "failed", str(error), hint), []
-    finally:
-        await client.close()
-    ms = (perf_counter() - start) * 1000
     if not targets:
         text = f"it answers in {ms:.0f} ms, and knows no instance of {service}"
         return Finding(subject, "failed", text, f"`astraea deploy {service}`, then `astraea status`"), []
     names = ", ".join(target.name for target in targets)
     return Finding(subject, "ok", f"it answers in {ms:.0f} ms: {names}"), targets
+
+
+async def _candidates(url: str, service: str, credential: Credential) -> tuple[list[RemoteTarget], float]:
+    """The instances, and the ms that the broker took."""
+    client = BrokerClient(url, service, None, credential, stored_key(url))
+    start = perf_counter()
+    try:
+        return (await client.candidates(None)).targets, (perf_counter() - start) * 1000
+    finally:
+        await client.close()
 
 
 async def check_clock(url: str) -> Finding:
