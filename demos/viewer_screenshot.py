@@ -14,6 +14,8 @@ import typer
 from PIL import Image
 from rich.console import Console
 from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from astraea.device import Camera, OffloadClient, open_camera
 from astraea.device.viewer import Board, Gallery, ViewerServer, Watched
@@ -23,10 +25,12 @@ from .quickstart.experiment import GOOD, SlowedDetector
 from .quickstart.fleet import DEVICE_LOCATION, Fleet
 from .quickstart.uplink import Condition, Uplink
 
-_SIZE = (1200, 1180)
+_SIZE = (1200, 1150)
 _FPS = 8
 _ACTS = ((GOOD, 22.0), (Condition("throttled to 0.4 Mbit/s", 0.4, 25), 14.0), (GOOD, 16.0))
 """The link, and for how many seconds."""
+_PLATE_S = 20.0
+"""There is a car to be seen within this time."""
 
 
 def main(
@@ -70,9 +74,11 @@ def _photograph(url: str, uplink: Uplink, *, dark: bool) -> bytes:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         browser.get(url)
+        picture = browser.find_element(By.ID, "picture")
         for condition, seconds in _ACTS:
             uplink.become(condition)
             time.sleep(seconds)
+        WebDriverWait(browser, _PLATE_S, 0.05).until(lambda _: "found:" in (picture.get_attribute("aria-label") or ""))
         return browser.get_screenshot_as_png()
     finally:
         browser.quit()

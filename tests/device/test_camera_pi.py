@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import need
 
 _PROJECT = Path(__file__).resolve().parents[2]
+_HERE = Path(__file__).parent / "virtual_pi"
 _PARTS = ("protocol", "models", "device")
 _ROOT = Path(os.environ.get("ASTRAEA_TEST_PI", "/var/tmp/astraea-virtual-pi"))
 
@@ -22,12 +23,13 @@ _ROOT = Path(os.environ.get("ASTRAEA_TEST_PI", "/var/tmp/astraea-virtual-pi"))
 @pytest.fixture
 def frames() -> Any:
     """Frames of the virtual camera, as `virtual_pi/frames.py` tells of them."""
-    ready = (_ROOT / "ready").exists() and os.geteuid() == 0
+    check = subprocess.run([_HERE / "prepare", _ROOT, "--check"], check=False)
+    ready = check.returncode == 0 and os.geteuid() == 0
     need("picamera2", ready, f"there is no virtual Pi: sudo tests/device/virtual_pi/prepare {_ROOT}, then test as root")
     for part in _PARTS:
         shutil.rmtree(_ROOT / "astraea" / part)
         shutil.copytree(_PROJECT / part, _ROOT / "astraea" / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(Path(__file__).parent / "virtual_pi" / "frames.py", _ROOT)
+    shutil.copy(_HERE / "frames.py", _ROOT)
 
     def take(width: int, height: int, count: int) -> list[dict[str, Any]]:
         path = "PYTHONPATH=" + ":".join(f"/astraea/{part}" for part in _PARTS)

@@ -72,6 +72,8 @@ class LiveCamera(Camera):
         """
         asked_at = monotonic()
         with self._changed:
+            if not self._eager:
+                self._newest = None  # taken for a reader who had lost patience, whenever that was
             self._wanted = True
             self._changed.notify_all()
             while self._newest is None:
@@ -152,7 +154,7 @@ class LiveCamera(Camera):
         with self._changed:
             self._alive_at = monotonic()
             self._changed.wait_for(lambda: self._wanted or not self._goes_on(attempt), STALL_S)
-            return self._wanted
+            return self._wanted and self._goes_on(attempt)
 
     def _deliver(self, attempt: int, frame: Frame) -> None:
         with self._changed:
