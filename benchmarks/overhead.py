@@ -2,8 +2,8 @@
 
 Each frame is answered twice: in this process, and by an edge server over loopback through the device's own transport.
 Both run the same decoding, inference and post-processing on the same bytes, taking turns, so that what the machine does
-meanwhile falls on both alike. What is left of the difference is the overhead: HTTP on both sides, the hop to a worker's
-thread, the metrics.
+meanwhile falls on both alike. What is left of the difference is the overhead: the stream on both sides, the hop to a
+worker's thread, the metrics.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from astraea.device.transports import HttpTransport
+from astraea.device.transports import AutoTransport
 from astraea.edge_server import Limits, Service, open_service
 from astraea.protocol import load_service_spec
 
@@ -69,7 +69,7 @@ class Figures:
     server_added_cpu_ms: float
     """The server's CPU time less that of the floor."""
     client_cpu_ms: float
-    """The device's side: sending, waiting, reading the answer's head and body."""
+    """The device's side: sending, waiting, reading the answer."""
 
 
 def photo(size_px: tuple[int, int], target_bytes: int) -> bytes:
@@ -121,7 +121,7 @@ async def timed(side: Side, answer: Callable[[], Awaitable[object]]) -> None:
 
 async def measure(service: Service, url: str, pid: int, frame: bytes, frames: int) -> Figures:
     """Answer the frame in turns here and there."""
-    transport = HttpTransport(url)
+    transport = AutoTransport(url)
     outside_ms: list[float] = []
 
     async def here() -> None:
