@@ -79,7 +79,7 @@ def profile(  # noqa: PLR0917 - the command line's options
     finally:
         if engine is not None:
             engine.close()
-    output.write_text(measured.profile.model_dump_json(indent=2, exclude_defaults=True) + "\n", encoding="utf-8")
+    output.write_text(measured.profile.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if plot:
         _plot(measured, plot)
     Console().print(_table(measured))

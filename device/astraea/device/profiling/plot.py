@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..profile import Profile
 
@@ -26,6 +27,9 @@ def plot_profile(profile: Profile, path: Path, *, ordinate: str) -> None:
     front = profile.ladder
     axis.plot([rung.bytes / 1000 for rung in front], [rung.accuracy for rung in front], color="0.8", lw=6, zorder=0)
     axis.set(xscale="log", xlabel="a frame's bytes [kB]", ylabel=ordinate)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.legend(title="longer side")
     axis.grid(alpha=0.3)
     try:
