@@ -3,6 +3,7 @@
 `python -m demos.viewer_screenshot docs/images/viewer.webp`; it takes chromium and its driver, and about a minute.
 """
 
+import re
 import shutil
 import threading
 import time
@@ -25,10 +26,11 @@ from .quickstart.experiment import GOOD, SlowedDetector
 from .quickstart.fleet import DEVICE_LOCATION, Fleet
 from .quickstart.uplink import Condition, Uplink
 
-_SIZE = (1200, 1150)
+_SIZE = (1200, 1185)
 _FPS = 8
 _ACTS = ((GOOD, 22.0), (Condition("throttled to 0.4 Mbit/s", 0.4, 25), 14.0), (GOOD, 16.0))
 """The link, and for how many seconds."""
+_WHOLE_PLATE = r"found: \w{7,8}$"
 _PLATE_S = 20.0
 """There is a car to be seen within this time."""
 
@@ -78,7 +80,9 @@ def _photograph(url: str, uplink: Uplink, *, dark: bool) -> bytes:
         for condition, seconds in _ACTS:
             uplink.become(condition)
             time.sleep(seconds)
-        WebDriverWait(browser, _PLATE_S, 0.05).until(lambda _: "found:" in (picture.get_attribute("aria-label") or ""))
+        WebDriverWait(browser, _PLATE_S, 0.05).until(
+            lambda _: re.search(_WHOLE_PLATE, picture.get_attribute("aria-label") or "")
+        )
         return browser.get_screenshot_as_png()
     finally:
         browser.quit()

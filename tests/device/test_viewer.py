@@ -213,6 +213,7 @@ def test_a_name_that_is_not_this_machine_s_is_refused_on_loopback() -> None:
 def test_beyond_loopback_a_secret_is_asked_for_and_kept_in_a_cookie() -> None:
     with ViewerServer(Board(), Gallery(), host="0.0.0.0") as server:
         parts = urlsplit(server.url)
+        assert parts.hostname != "0.0.0.0"  # nobody reaches that
         here = f"http://127.0.0.1:{parts.port}/"
         assert get(here, "/")[0] == 403
         assert get(here, "/events")[0] == 403
@@ -242,6 +243,16 @@ def test_a_watcher_who_was_cut_off_goes_on_where_it_was() -> None:
     assert first == "id: 3"
 
 
+def colour_of_the_edge(browser: webdriver.Chrome, scheme: str) -> str:
+    """What charts and boxes are drawn with, for who prefers light or dark pages."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    script = "return getComputedStyle(document.documentElement).getPropertyValue('--edge')"
+    colour = str(browser.execute_script(script))
+    assert colour.startswith("rgb")
+    return colour
+
+
 def test_a_browser_shows_the_loop_at_work(peer: Peer, browser: webdriver.Chrome) -> None:
     with looping(peer) as loop:
         browser.get(loop.url)
@@ -257,10 +268,11 @@ def test_a_browser_shows_the_loop_at_work(peer: Peer, browser: webdriver.Chrome)
         red, green, blue, _ = browser.execute_script(script)
         assert red > 150 > green + blue
         assert "this device" in shown("targets")
-        assert "Mbit/s" in shown("targets")
+        assert "bit/s" in shown("targets")
         assert "now " in shown("notes")
         assert "answers/s" in shown("status")
         wait_until(lambda: "last" in (browser.find_element(By.ID, "latency").get_attribute("aria-label") or ""))
+        assert colour_of_the_edge(browser, "light") != colour_of_the_edge(browser, "dark")
         loop.camera.says = "the cable is out"
         wait_until(lambda: shown("status") == "the cable is out")
         loop.camera.over.set()

@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 import secrets
+import socket
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -31,6 +32,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _COOKIE = "astraea-viewer"
+_ANY = "0.0.0.0"  # noqa: S104 - compared with, not listened on
+_ELSEWHERE = ("192.0.2.1", 9)
+"""An address for documentation (RFC 5737): the way to it is the way to anywhere."""
 _MOST_CONNECTIONS = 32
 """A thread each; a browser opens six."""
 _IDLE_S = 20.0
@@ -47,7 +51,7 @@ class ViewerServer:
     Args:
         board: The messages.
         gallery: The pictures.
-        host: The address to listen on; beyond loopback a picture of your room is shown to who has the secret.
+        host: The IPv4 address to listen on, or a name of it; beyond loopback, who has the secret sees your room.
         port: The TCP port; 0 takes a free one.
 
     Raises:
@@ -62,8 +66,7 @@ class ViewerServer:
             raise DeviceError(
                 f"the page can't be served on {host}:{port}: {error}", hint="choose another --port, or --port 0"
             ) from None
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self._server.server_port}/" + (f"?token={secret}" if secret else "")
+        self.url = f"http://{_reached(host)}:{self._server.server_port}/" + (f"?token={secret}" if secret else "")
         """Where a browser finds it."""
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="viewer-http", daemon=True)
 
@@ -86,6 +89,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _reached(host: str) -> str:
+    """What others call an address: for that which stands for all of this machine's, the one that leads outwards."""
+    if host != _ANY:
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outwards:
+        try:
+            outwards.connect(_ELSEWHERE)  # sends nothing
+        except OSError:
+            return socket.gethostname()
+        return str(outwards.getsockname()[0])
 
 
 class _Server(ThreadingHTTPServer):

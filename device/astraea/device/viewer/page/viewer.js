@@ -61,7 +61,7 @@ function row(target) {
   const cells = [
     target.usable && target.predicted_ms != null ? `${Math.round(target.predicted_ms)}${spread} ms` : "away",
     target.rtt_ms != null ? ms(target.rtt_ms) : "",
-    target.uplink_mbps != null ? `${target.uplink_mbps.toFixed(1)} Mbit/s` : "",
+    target.uplink_mbps != null ? rate(target.uplink_mbps) : "",
   ];
   line.append(name, ...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
   return line;
@@ -73,6 +73,10 @@ function showNote(note) {
   item.append(time, note.text);
   element("notes").prepend(item);
   while (element("notes").childElementCount > NOTES) element("notes").lastChild.remove();
+}
+
+function rate(mbps) {
+  return mbps >= 1000 ? "> 1 Gbit/s" : `${mbps.toFixed(mbps < 100 ? 1 : 0)} Mbit/s`;
 }
 
 function ms(value) {
