@@ -12,7 +12,9 @@ from astraea.edge_server.app import create_app, predict_endpoint
 from astraea.edge_server.pool import WorkerPool
 from astraea.edge_server.streaming import Streaming
 from astraea.edge_server.webrtc import peer as peers
+from astraea.edge_server.webrtc.fragments import parse_fragment, write_fragment
 from astraea.edge_server.webrtc.ice import IceServers
+from astraea.edge_server.webrtc.restart import IceRestarts
 from astraea.protocol import Problem
 
 from .conftest import INSTANCE, MakeService, settle
@@ -204,3 +206,53 @@ async def test_ice_servers_are_told_with_credentials_that_expire(api: Api) -> No
     assert links[0] == '<stun:stun.example:3478>; rel="ice-server"'
     assert links[1].startswith('<turn:turn.example>; rel="ice-server"; username="')
     assert "s3cret" not in str(links) + repr(servers)
+
+
+async def test_sound_is_declined_and_the_video_answered(client: httpx.AsyncClient) -> None:
+    publisher = Publisher(client)
+    publisher.connection.addTransceiver("audio", "sendonly")
+    try:
+        response = await publisher.publish()
+        assert response.status_code == 201
+        sections = response.text.split("\r\nm=")[1:]
+        assert ["inactive" in section for section in sections if section.startswith("audio")] == [True]
+        await settle(lambda: len(publisher.results) > 2)
+    finally:
+        await publisher.connection.close()
+
+
+async def test_ice_is_restarted_while_results_go_on(client: httpx.AsyncClient) -> None:
+    publisher = Publisher(client)
+    transport = publisher.connection.getTransceivers()[0].sender.transport.transport
+    restarts = IceRestarts(transport, [])
+    try:
+        await publisher.publish()
+        await settle(lambda: len(publisher.results) > 2)
+        before = transport._connection
+        fresh = await restarts.begin(controlling=True)
+        offer = write_fragment(
+            fresh.local_username, fresh.local_password, [one.to_sdp() for one in fresh.local_candidates]
+        )
+        response = await client.patch(publisher.url, content=offer, headers=FRAGMENT | {"if-match": "*"})
+        assert (response.status_code, response.headers["content-type"]) == (200, FRAGMENT["content-type"])
+        assert response.headers["etag"] != publisher.etag
+        await restarts.go_on(parse_fragment(response.content))
+        await settle(lambda: transport._connection is fresh and before._closed)
+        seen = len(publisher.results)
+        await settle(lambda: len(publisher.results) > seen + 10)
+        assert not wrong(publisher)
+        stale = await client.patch(publisher.url, content="", headers=FRAGMENT | {"if-match": publisher.etag})
+        assert stale.status_code == 412
+        assert (await client.delete(publisher.url)).status_code == 200
+    finally:
+        await restarts.close()
+        await publisher.connection.close()
+
+
+async def test_a_restart_that_finds_no_way_leaves_the_old_one_going(client: httpx.AsyncClient) -> None:
+    async with publishing(client, 3) as publisher:
+        for content, status in ((b"a=ice-ufrag:abcd\r\n", 400), (b"a=ice-ufrag:abcd\r\na=ice-pwd:" + b"x" * 22, 200)):
+            response = await client.patch(publisher.url, content=content, headers=FRAGMENT | {"if-match": "*"})
+            assert response.status_code == status
+        seen = len(publisher.results)
+        await settle(lambda: len(publisher.results) > seen + 10)

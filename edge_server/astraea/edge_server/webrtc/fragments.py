@@ -1,6 +1,7 @@
 """The bodies of WHIP's requests: what an offer must have, and what trickles in after it (RFC 8840)."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import BadInputError
@@ -50,6 +51,19 @@ def parse_fragment(body: bytes) -> Fragment:
     if len(candidates) > _MAX_CANDIDATES:
         raise BadInputError(f"the fragment has {len(candidates)} candidates; at most {_MAX_CANDIDATES} are taken")
     return Fragment(ufrag, pwd, tuple(candidates), complete)
+
+
+def write_fragment(ufrag: str, pwd: str, candidates: Sequence[str]) -> str:
+    """An `application/trickle-ice-sdpfrag` of a whole ICE session; candidates as what follows `candidate:`."""
+    lines = [
+        f"a=ice-ufrag:{ufrag}",
+        f"a=ice-pwd:{pwd}",
+        "m=video 9 UDP/TLS/RTP/SAVPF 0",
+        "a=mid:0",
+        *(f"a=candidate:{candidate}" for candidate in candidates),
+        "a=end-of-candidates",
+    ]
+    return "".join(f"{line}\r\n" for line in lines)
 
 
 def check_offer(body: bytes) -> str:

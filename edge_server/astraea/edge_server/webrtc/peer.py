@@ -29,8 +29,9 @@ from ..streams.results import encode_result
 from ..streams.session import Outcome
 from ..streams.video import Videos
 from .assembly import Assembler, EncodedFrame
-from .fragments import Fragment
+from .fragments import Fragment, write_fragment
 from .ice import IceServer
+from .restart import IceRestarts
 
 _logger = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ class Peer:
         self.video = videos.open("webrtc", self._deliver, trace)
         self._deadline_s = deadline_s
         self._on_end = on_end
-        servers = [RTCIceServer(server.url, server.username, server.credential) for server in ice_servers]
-        self.connection = RTCPeerConnection(RTCConfiguration(servers))
+        self._servers = [RTCIceServer(server.url, server.username, server.credential) for server in ice_servers]
+        self.connection = RTCPeerConnection(RTCConfiguration(self._servers))
         self._results: RTCDataChannel | None = None
         self._assembler = Assembler()
         self._encoded: deque[tuple[EncodedFrame, str]] = deque()
@@ -90,6 +91,8 @@ class Peer:
         self._count = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._receiver: RTCRtpReceiver | None = None
+        self._ice: IceRestarts
+        """Of the connection, once an offer was taken."""
         self.connection.on("track", self._on_track)
         self.connection.on("datachannel", self._on_channel)
         self.connection.on("connectionstatechange", self._on_state)
@@ -115,10 +118,27 @@ class Peer:
         return self.connection.localDescription.sdp
 
     def restarts(self, fragment: Fragment) -> bool:
-        """Whether a fragment is of another ICE session than the one that is going on."""
-        assert self._receiver is not None  # noqa: S101 - `answer` has looked
-        current = self._receiver.transport.transport._connection.remote_username  # noqa: SLF001 - aiortc doesn't tell
-        return fragment.ufrag is not None and current is not None and fragment.ufrag != current
+        """Whether a fragment is of another ICE session than the one that was begun last."""
+        return fragment.ufrag is not None and fragment.ufrag != self._ice.current.remote_username
+
+    async def restart(self, fragment: Fragment) -> str:
+        """Begin another ICE session beside the one that goes on, and change over to it; the fragment of this side.
+
+        Raises:
+            BadInputError: It lacks credentials, or a candidate can't be read.
+        """
+        if fragment.ufrag is None or fragment.pwd is None:
+            raise BadInputError("another ICE session needs an a=ice-ufrag and an a=ice-pwd")
+        fresh = await self._ice.begin(controlling=False)
+        answer = write_fragment(
+            fresh.local_username, fresh.local_password, [candidate.to_sdp() for candidate in fresh.local_candidates]
+        )
+        try:
+            await self._ice.go_on(fragment)
+        except (ValueError, IndexError, AssertionError):
+            await self._ice.close()
+            raise BadInputError("one of the candidates can't be read") from None
+        return answer
 
     async def add_candidates(self, fragment: Fragment) -> None:
         """Take candidates that the peer has found since its offer.
@@ -144,6 +164,8 @@ class Peer:
         for task in tasks:
             if task is not asyncio.current_task():
                 task.cancel()
+        if self._receiver is not None:
+            await self._ice.close()
         await self.connection.close()
         self._encoded.clear()
         self._arrivals.clear()
@@ -153,6 +175,7 @@ class Peer:
             return
         transceiver = next(one for one in self.connection.getTransceivers() if one.receiver.track is track)
         self._receiver = transceiver.receiver
+        self._ice = IceRestarts(self._receiver.transport.transport, self._servers)
         # aiortc has no hook for encoded frames. Its own buffer holds each frame back until the next one begins, and its
         # decoder's queue has no bound; a test tells when these names change.
         setattr(self._receiver, "_RTCRtpReceiver__jitter_buffer", _Tap(self, transceiver))  # noqa: B010 - mypy

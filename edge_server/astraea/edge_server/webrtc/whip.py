@@ -112,7 +112,9 @@ class Whip:
             raise HTTPException(428, "If-Match must have the ETag of the ICE session, or * to restart it")
         fragment = parse_fragment(await self._body(request))
         if condition == "*" or published.peer.restarts(fragment):
-            raise HTTPException(422, "ICE can't be restarted; publish anew")
+            answer = await published.peer.restart(fragment)
+            published.etag = _etag()
+            return Response(answer, 200, {"etag": published.etag}, FRAGMENT_MEDIA_TYPE)
         if condition != published.etag:
             raise HTTPException(412, "the ICE session was restarted since; its ETag is another")
         await published.peer.add_candidates(fragment)
