@@ -40,7 +40,8 @@ class Stream:
         self._most = in_flight
         self._pipeline = Pipeline(answer, in_flight=in_flight, late=late, on_room=self._invite)
         self._outcomes: deque[Outcome] = deque()
-        self._changed = asyncio.Event()
+        self._asked: Future[Result | None] | None = None
+        """What a reader of results waits for."""
         self._invitations = threading.Semaphore(0)
         self._invited = self._ended = self._closed = False
         self._failure: Exception | None = None
@@ -75,10 +76,13 @@ class Stream:
         """Read no more frames, and end the results. One that is being read may still be taken from the camera."""
         self._closed = True
         self._invitations.release()
-        self._tell(self._changed.set)
+        self._tell(self._serve)
 
     def _ask(self) -> Future[Result | None]:
-        return self._thread.run(self._next())
+        """The next result; None after the last one."""
+        asked: Future[Result | None] = Future()
+        self._thread.call(self._expect, asked)
+        return asked
 
     def _read(self) -> None:
         """The thread's work: a frame for each invitation."""
@@ -97,23 +101,26 @@ class Stream:
 
     # What follows runs on the loop.
 
-    async def _next(self) -> Result | None:
-        """The next result; None after the last one."""
-        while not self._outcomes:
-            if self._closed or (self._ended and self._pipeline.idle):
-                if self._failure is not None:
-                    raise self._failure
-                return None
-            self._changed.clear()
-            await self._changed.wait()
-        outcome = self._outcomes.popleft()
+    def _expect(self, asked: Future[Result | None]) -> None:
+        self._asked = asked
+        self._serve()
+
+    def _serve(self) -> None:
+        """Give whoever waits for it the next result, or the end."""
+        asked, outcome = self._asked, None
+        if asked is None:
+            return
+        if self._outcomes:
+            outcome = self._outcomes.popleft()
+        elif not (self._closed or (self._ended and self._pipeline.idle)):
+            return
+        self._asked = None
+        if asked.set_running_or_notify_cancel():
+            _settle(asked, outcome or self._failure)
         self._pipeline.advance()
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
 
     def _invite(self) -> None:
-        self._changed.set()
+        self._serve()
         if not self._invited and not self._ended and len(self._outcomes) < self._most:
             self._invited = True
             self._invitations.release()
@@ -124,9 +131,16 @@ class Stream:
 
     def _deliver(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
-        self._changed.set()
+        self._serve()
 
     def _end(self, failure: Exception | None) -> None:
         self._ended = True
         self._failure = failure
-        self._changed.set()
+        self._serve()
+
+
+def _settle(asked: Future[Result | None], outcome: Outcome | None) -> None:
+    if isinstance(outcome, Exception):
+        asked.set_exception(outcome)
+    else:
+        asked.set_result(outcome)
