@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from astraea.device import ProfileError, SimulationError
-from astraea.device.profile import Profile, read_profile
+from astraea.device.decision import Aim, Objective
+from astraea.device.profile import Price, Profile, read_profile
 from astraea.device.simulator import (
     ADAPTIVE,
     ORACLE,
     Session,
     Trace,
+    figures,
     mean_ms,
+    objective_figures,
     read_trace,
     regret_pct,
     simulate,
@@ -242,3 +245,48 @@ def test_on_measured_networks_frames_take_hardly_longer_than_they_had_to(
         regrets[name] = regret_pct(mean_ms(one[name] for one in sessions), mean_ms(one[ORACLE] for one in sessions))
     assert regrets[ADAPTIVE] <= pooled_pct
     assert regrets[ADAPTIVE] <= regrets["ewma"] / 2
+
+
+def test_on_measured_networks_answers_within_a_deadline_are_nearly_as_accurate_as_they_could_be(
+    shared_data: Path,
+) -> None:
+    paths = sorted((shared_data / "traces").glob("*.csv"))
+    uplinks = [path for path in paths if path.read_text().startswith("t_s,uplink_mbps")]
+    accuracy, missed, total = {ADAPTIVE: 0.0, ORACLE: 0.0}, {ADAPTIVE: 0.0, ORACLE: 0.0}, 0
+    for path in uplinks:
+        one = simulate(read_trace(path), PROFILE, Objective("accuracy", 100))
+        frames = len(one[ORACLE].answers)
+        total += frames
+        for name in accuracy:
+            accuracy[name] += frames * objective_figures(one[name]).accuracy
+            missed[name] += frames * figures(one[name], one[ORACLE], PROFILE).deadline_miss_pct
+        assert 0 < objective_figures(one[ADAPTIVE]).accuracy <= objective_figures(one[ORACLE]).accuracy
+    assert accuracy[ADAPTIVE] >= 0.95 * accuracy[ORACLE]
+    assert missed[ADAPTIVE] <= missed[ORACLE] + 1.0 * total
+
+
+@pytest.mark.parametrize("aim", ["energy", "cost"])
+def test_what_is_spared_is_spared_within_the_deadline(aim: Aim) -> None:
+    profile = Profile(price=Price(per_cpu_hour=0.05, per_gb=1.0))
+    sessions = simulate(steps([8.0] * 20 + [0.3] * 20), profile, Objective(aim, 500))
+    spent = {name: objective_figures(session) for name, session in sessions.items()}
+    figure = "energy_j" if aim == "energy" else "cost"
+    assert getattr(spent[ORACLE], figure) <= getattr(spent[ADAPTIVE], figure) + 1e-9
+    assert getattr(spent[ADAPTIVE], figure) <= 1.2 * getattr(spent[ORACLE], figure) + 1e-9
+    assert figures(sessions[ADAPTIVE], sessions[ORACLE], profile).deadline_miss_pct <= 10
+
+
+def test_other_objectives_add_what_they_are_about(tmp_path: Path) -> None:
+    trace = write(tmp_path / "steady.csv", "t_s,uplink_mbps\n0,3.6\n2,3.6\n")
+    command = ["simulate", "--trace", str(trace), "--json", "--objective", "accuracy", "--deadline-ms", "120"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    policies = json.loads(done.stdout)["traces"][0]["policies"]
+    assert list(policies["adaptive"]) == [*KEYS, "accuracy", "energy_j", "cost"]
+    assert policies["local"]["accuracy"] == 0  # never in time
+    assert 0.9 * policies["oracle"]["accuracy"] <= policies["adaptive"]["accuracy"] <= policies["oracle"]["accuracy"]
+
+
+def test_a_device_with_an_accelerator_stays_local() -> None:
+    session = simulate(steps([40.0] * 40), Profile(local_ms=11))[ADAPTIVE]
+    assert all(answer.target == "local" for answer in session.answers)

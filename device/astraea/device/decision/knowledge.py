@@ -15,6 +15,7 @@ from .remote import Remote
 LOCAL = "local"
 """The device itself, among the names of targets; every other one is a remote instance."""
 
+_SURE_SIGMAS = 6.0
 _SPARING = {"energy", "cost"}
 
 
@@ -102,13 +103,27 @@ class Knowledge:
         if remote := self._remotes.get(target):
             remote.fail(sent_at, now)
 
-    def _options(self, rungs: Sequence[Rung], size: Size, now: float, local_queue: int = 0) -> list[Option]:
-        """Every way to answer a frame of that size now, a remote one in any of the rungs."""
+    def _options(
+        self, rungs: Sequence[Rung], size: Size, now: float, *, local_queue: int = 0, enough_ms: float = 0.0
+    ) -> list[Option]:
+        """The ways to answer a frame of that size now.
+
+        Args:
+            rungs: what remote targets may get, the most accurate first.
+            size: the frame's, before it is scaled.
+            now: the time of the question.
+            local_queue: frames that the device has begun on, or will before this one.
+            enough_ms: when a rung surely takes no longer than this, those that follow it are left out.
+        """
         usable = {target: remote for target, remote in self._remotes.items() if remote.usable}
         if self._local is None:
             usable = usable or self._remotes
         frames = self._ladder.encoded(rungs, size)
-        options = [option for target, remote in usable.items() for option in self._remote(target, remote, frames, now)]
+        options = [
+            option
+            for target, remote in usable.items()
+            for option in self._remote(target, remote, frames, now, enough_ms)
+        ]
         if self._local is not None:
             one = self._local.estimate if self._local else Estimate(self._profile.local_ms, self._profile.local_ms)
             time = Estimate(one.ms * (1 + local_queue), one.spread_ms * (1 + local_queue))
@@ -116,7 +131,9 @@ class Knowledge:
             options.append(Option(LOCAL, None, time, 0.0, self._profile.local_accuracy, spent))
         return options
 
-    def _remote(self, target: str, remote: Remote, frames: Sequence[Encoded], now: float) -> Iterator[Option]:
+    def _remote(
+        self, target: str, remote: Remote, frames: Sequence[Encoded], now: float, enough_ms: float
+    ) -> Iterator[Option]:
         late_ms, slowness = remote.late_ms(now), remote.slowness
         ways = remote.link.expect_each([frame.size_bytes for frame in frames], now)
         for (rung, size_bytes, encode), way in zip(frames, ways, strict=True):
@@ -125,6 +142,8 @@ class Knowledge:
             time = Estimate(encode.ms + way.ms + server_ms, spread_ms)
             spent = self._spent(remote, size_bytes, encode.ms, server_ms, time.ms) if self._aim in _SPARING else 0.0
             yield Option(target, rung, time, late_ms, rung.accuracy, spent)
+            if late_ms == 0 and time.ms + _SURE_SIGMAS * spread_ms <= enough_ms:
+                return
 
     def _spent(self, remote: Remote, size_bytes: int, encode_ms: float, server_ms: float, total_ms: float) -> float:
         """What sending a frame takes of what the objective spares."""

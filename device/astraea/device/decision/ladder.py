@@ -24,12 +24,12 @@ class Ladder:
     """Scenes differ in how well they compress, and boards in how fast they do; in every rung alike.
 
     Args:
-        profile: tells the rungs, and what their frames take.
+        profile: tells the rungs, and what their frames take; here they are the most accurate first.
         accuracy_loss: how much less accurate than the best rung another may be to be `held`.
     """
 
     def __init__(self, profile: Profile, accuracy_loss: float) -> None:
-        self.rungs = profile.ladder
+        self.rungs = profile.ladder[::-1]
         self.full = max(self.rungs, key=lambda rung: (rung.accuracy, -rung.bytes))
         self.held = tuple(rung for rung in self.rungs if rung.accuracy >= self.full.accuracy - accuracy_loss)
         self._profile = profile

@@ -82,10 +82,6 @@ class _Belief:
         """How much of the expected time varies as sending does, 0 to 1."""
         return max(_LEAST_SHARE, size_bytes * self.ms_per_byte / self.expected_ms(size_bytes))
 
-    def variance(self, size_bytes: int) -> float:
-        both = 2 * size_bytes * self.covariance + size_bytes**2 * self.per_byte_variance
-        return max(0.0, self.rtt_variance + both)
-
     def age(self, seconds: float, volatility: float) -> None:
         self.rtt_variance += (_RTT_DRIFT * self.rtt_ms) ** 2 * seconds
         self.per_byte_variance += _wander(self.ms_per_byte, seconds, volatility)
@@ -161,13 +157,15 @@ class Link:
     def expect_each(self, sizes_bytes: Sequence[int], now: float) -> list[Estimate]:
         """The same for several sizes."""
         belief, sigma = self._belief, self._volatility.sigma
-        aged = _wander(belief.ms_per_byte, self._silent_s(now), sigma)
+        rtt_ms, ms_per_byte = belief.rtt_ms, belief.ms_per_byte
+        per_byte_variance = belief.per_byte_variance + _wander(ms_per_byte, self._silent_s(now), sigma)
         estimates = []
-        for size_bytes in sizes_bytes:
-            ms = belief.expected_ms(size_bytes)
-            varying_ms = max(_LEAST_SHARE * ms, belief.ms_per_byte * size_bytes)
-            variance = belief.variance(size_bytes) + aged * size_bytes**2 + (varying_ms * sigma) ** 2
-            estimates.append(Estimate(ms, sqrt(variance)))
+        for size_bytes in sizes_bytes:  # a decision spends most of its time here
+            sending_ms = size_bytes * ms_per_byte
+            ms = max(_LEAST_MS, rtt_ms + sending_ms)
+            known = belief.rtt_variance + size_bytes * (2 * belief.covariance + size_bytes * per_byte_variance)
+            varying_ms = sigma * max(_LEAST_SHARE * ms, sending_ms)
+            estimates.append(Estimate(ms, sqrt(max(0.0, known) + varying_ms * varying_ms)))
         return estimates
 
     def upload_ms(self, size_bytes: int) -> float:

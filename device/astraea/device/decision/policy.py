@@ -88,7 +88,7 @@ class Policy(Knowledge):
             now: the time of the question.
             local_queue: frames that the device has begun on, or will before this one.
         """
-        options = self._options(self._rungs, size, now, local_queue)
+        options = self._options(self._rungs, size, now, local_queue=local_queue)
         return {target: option.time for target, option in _soonest_rungs(options).items()}
 
     def decide(self, size: Size, *, now: float, local_queue: int = 0, age_ms: float = 0.0) -> Decision | None:
@@ -105,7 +105,8 @@ class Policy(Knowledge):
         deadline_ms = self.objective.deadline_ms
         left_ms = None if deadline_ms is None else max(_LEAST_LEFT_MS, deadline_ms - age_ms)
         self._prober.save(self._ladder.frame_bytes(size))
-        options = self._options(self._rungs, size, now, local_queue)
+        enough_ms = self.objective.deadline_ms or 0.0 if self.objective.aim == "accuracy" else 0.0
+        options = self._options(self._rungs, size, now, local_queue=local_queue, enough_ms=enough_ms)
         if not options:
             return None
         fastest = _soonest_rungs(options)
