@@ -40,7 +40,7 @@ def test_the_public_names_of_a_part_are_sorted_and_there(part: str) -> None:
     [
         ("astraea.device", {"fastapi", "uvicorn", "sqlalchemy", "torch", "docker", "matplotlib", "onnx"}),
         ("astraea.broker", {"cv2", "onnxruntime", "torch"}),
-        ("astraea.deployer.cli", {"cv2", "onnxruntime", "fastapi", "numpy"}),
+        ("astraea.deployer.cli.running", {"docker", "cv2", "onnxruntime", "fastapi", "numpy"}),
     ],
 )
 def test_a_part_imports_no_framework_that_its_extra_does_not_bring(part: str, foreign: set[str]) -> None:

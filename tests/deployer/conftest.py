@@ -38,6 +38,20 @@ def layout(home: Path) -> ImageLayout:
     return ImageLayout(home / "layout")
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What builds of container images keep: the packages are compressed once for all tests."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def kept_layout(kept: Path, monkeypatch: pytest.MonkeyPatch) -> ImageLayout:
+    """The layout of a user who has built images before, the command's own included."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(kept / "data"))
+    return default_layout()
+
+
 @pytest.fixture
 def write_service(home: Path) -> WriteService:
     """Writes a service's folder; `extra` are further files by path."""
@@ -85,7 +99,7 @@ class Cli:
     def __call__(self, *arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
         """Run it to its end, which must have this exit status."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
         assert process.returncode == status, f"astraea {arguments} ended with {process.returncode}: {out}{err}"
         assert "Traceback" not in err or "it printed last:" in err
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)

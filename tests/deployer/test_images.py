@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astraea.deployer.errors import BuildError, ImageError
-from astraea.deployer.images import build_image, find_image, unpack_image
+from astraea.deployer.images import build_image, find_image, layers_of, unpack_image
 from astraea.deployer.layers import unpack_layer, write_layer
 from astraea.deployer.oci import LAYER_MEDIA_TYPE, Descriptor, DigestingWriter, ImageLayout
 from astraea.protocol import ServiceSpecError
@@ -48,14 +48,14 @@ def test_another_handler_changes_the_digest_but_not_the_model_layer(
     before = build_image(write_service(**MODEL), layout)
     after = build_image(write_service(**MODEL, handler="def predict(): ...\n"), layout)
     assert before.image.digest != after.image.digest
-    assert before.image.layers[0] == after.image.layers[0]
+    assert layers_of(layout, before.image)[0] == layers_of(layout, after.image)[0]
     written = {stage.name: stage.layer.written for stage in after.stages if stage.layer is not None}
     assert written == {"model": False, "application": True}
 
 
 def test_a_layer_that_is_there_is_not_written_again(write_service: WriteService, layout: ImageLayout) -> None:
     folder = write_service()
-    (layer,) = build_image(folder, layout).image.layers
+    (layer,) = layers_of(layout, build_image(folder, layout).image)
     blob = layout.root / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")
     written_at = blob.stat().st_mtime_ns, blob.stat().st_ino
     build_image(folder, layout)
@@ -65,7 +65,7 @@ def test_a_layer_that_is_there_is_not_written_again(write_service: WriteService,
 def test_building_again_mends_a_damaged_layer(write_service: WriteService, layout: ImageLayout, tmp_path: Path) -> None:
     folder = write_service()
     image = build_image(folder, layout).image
-    blob = layout.root / "blobs" / "sha256" / image.layers[0].digest.removeprefix("sha256:")
+    blob = layout.root / "blobs" / "sha256" / layers_of(layout, image)[0].digest.removeprefix("sha256:")
     blob.write_bytes(b"x" * blob.stat().st_size)
     with pytest.raises(ImageError, match="damaged"):
         unpack_image(layout, image, tmp_path / "out")
@@ -97,25 +97,25 @@ def test_hidden_files_compiled_python_and_virtual_environments_stay_out(
             "lib/kept.py": "",
         }
     )
-    (layer,) = build_image(folder, layout).image.layers
+    (layer,) = layers_of(layout, build_image(folder, layout).image)
     assert packed_names(layout, layer) == ["app/astraea.yaml", "app/handler.py", "app/lib/kept.py"]
 
 
 def test_a_folder_can_be_the_model(write_service: WriteService, layout: ImageLayout) -> None:
     folder = write_service(keys="model: net/\n", **{"net/a.onnx": "a", "net/b/c.txt": "c"})
-    model, application = build_image(folder, layout).image.layers
+    model, application = layers_of(layout, build_image(folder, layout).image)
     assert packed_names(layout, model) == ["app/net/a.onnx", "app/net/b/c.txt"]
     assert packed_names(layout, application) == ["app/astraea.yaml", "app/handler.py"]
 
 
 def test_a_zoo_model_stays_a_name(write_service: WriteService, layout: ImageLayout) -> None:
     image = build_image(write_service(keys="model: zoo:plates\n"), layout).image
-    assert len(image.layers) == 1
+    assert len(layers_of(layout, image)) == 1
     assert image.spec.model == "zoo:plates"
 
 
 def test_entries_of_a_layer_have_no_owner_and_no_time(write_service: WriteService, layout: ImageLayout) -> None:
-    (layer,) = build_image(write_service(), layout).image.layers
+    (layer,) = layers_of(layout, build_image(write_service(), layout).image)
     with layout.open(layer) as blob, tarfile.open(fileobj=blob, mode="r:gz") as tar:
         assert {(entry.uid, entry.gid, entry.uname, entry.mtime, entry.mode) for entry in tar} == {(0, 0, "", 0, 0o644)}
 

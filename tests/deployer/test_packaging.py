@@ -45,18 +45,6 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What builds of one user keep: their layout and cache."""
-    return tmp_path_factory.mktemp("kept")
-
-
-@pytest.fixture
-def layout(kept: Path, monkeypatch: pytest.MonkeyPatch) -> ImageLayout:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(kept / "cache"))
-    return ImageLayout(kept / "layout")
-
-
 def put_base(registry: Registry) -> None:
     """`python:3.11` for two platforms, as far as a build looks into it."""
     entries = []
@@ -119,9 +107,9 @@ def elf_machines(folder: Path) -> set[str]:
 
 
 def test_an_image_has_all_that_its_service_needs_and_starts_it_as_nobody(
-    write_service: WriteService, layout: ImageLayout, registry: Registry, tmp_path: Path
+    write_service: WriteService, kept_layout: ImageLayout, registry: Registry, tmp_path: Path
 ) -> None:
-    done = build(write_service(handler=NUMBERS), layout, registry)
+    done = build(write_service(handler=NUMBERS), kept_layout, registry)
     config, root = pulled(registry, done.reference, tmp_path / "root")
     assert (root / "app" / "handler.py").read_text() == NUMBERS
     packages = {path.name for path in (root / "opt" / "astraea").iterdir()}
@@ -135,43 +123,34 @@ def test_an_image_has_all_that_its_service_needs_and_starts_it_as_nobody(
 
 
 def test_a_change_of_the_handler_moves_kilobytes(
-    write_service: WriteService, layout: ImageLayout, registry: Registry
+    write_service: WriteService, kept_layout: ImageLayout, registry: Registry
 ) -> None:
-    first = build(write_service(), layout, registry, name="changing")
+    first = build(write_service(), kept_layout, registry, name="changing")
     assert first.sent_bytes > 10_000_000
-    second = build(
-        write_service(handler="def predict(model: None, name: str) -> str: ...\n"), layout, registry, name="changing"
-    )
+    folder = write_service(handler="def predict(model: None, name: str) -> str: ...\n")
+    second = build(folder, kept_layout, registry, name="changing")
     assert 0 < second.sent_bytes < 100_000
     assert first.revision != second.revision
-    assert (
-        build(
-            write_service(handler="def predict(model: None, name: str) -> str: ...\n"),
-            layout,
-            registry,
-            name="changing",
-        ).sent_bytes
-        == 0
-    )
+    assert build(folder, kept_layout, registry, name="changing").sent_bytes == 0
 
 
 def test_the_same_inputs_give_the_same_digest_in_two_folders_and_layouts(
     write_service: WriteService,
-    layout: ImageLayout,
+    kept_layout: ImageLayout,
     registry: Registry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = build(write_service("one"), layout, registry, name="same")
+    one = build(write_service("one"), kept_layout, registry, name="same")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     two = build(write_service("two"), ImageLayout(tmp_path / "other"), registry, name="same")
     assert one.reference == two.reference
 
 
 def test_an_image_for_arm64_is_made_here_and_holds_nothing_compiled_for_another_machine(
-    write_service: WriteService, layout: ImageLayout, registry: Registry, tmp_path: Path
+    write_service: WriteService, kept_layout: ImageLayout, registry: Registry, tmp_path: Path
 ) -> None:
-    done = build(write_service(handler=NUMBERS), layout, registry, "amd64", "arm64", name="both")
+    done = build(write_service(handler=NUMBERS), kept_layout, registry, "amd64", "arm64", name="both")
     index = Index.model_validate_json(registry.manifest(done.reference).content)
     for entry in index.manifests:
         assert entry.platform is not None
@@ -183,10 +162,10 @@ def test_an_image_for_arm64_is_made_here_and_holds_nothing_compiled_for_another_
 
 
 def test_the_lock_is_kept_beside_the_template_and_stays_out_of_the_image(
-    write_service: WriteService, layout: ImageLayout, registry: Registry, tmp_path: Path
+    write_service: WriteService, kept_layout: ImageLayout, registry: Registry, tmp_path: Path
 ) -> None:
     folder = write_service()
-    done = build(folder, layout, registry, name="locked")
+    done = build(folder, kept_layout, registry, name="locked")
     assert "numpy==" in (folder / "astraea.lock").read_text()
     _, root = pulled(registry, done.reference, tmp_path / "root")
     assert not (root / "app" / "astraea.lock").exists()
@@ -228,10 +207,14 @@ def test_platforms_are_read_as_docker_writes_them() -> None:
         parse_platforms("windows/amd64")
 
 
-def test_a_base_without_python_is_refused(write_service: WriteService, layout: ImageLayout, registry: Registry) -> None:
+def test_a_base_without_python_is_refused(
+    write_service: WriteService, kept_layout: ImageLayout, registry: Registry
+) -> None:
     target = Reference(registry.host, "hello", "1.0.0")
     with pytest.raises(BuildError, match="does not say which Python"):
-        build_container(write_service(), layout, target, base=put_without_python(registry), architectures=("amd64",))
+        build_container(
+            write_service(), kept_layout, target, base=put_without_python(registry), architectures=("amd64",)
+        )
 
 
 def put_without_python(registry: Registry) -> Reference:

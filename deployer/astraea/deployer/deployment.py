@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 import httpx
@@ -18,6 +19,7 @@ _POLL_S = 0.1
 _STOP_TIMEOUT_S = 30.0
 """Longer than any engine gives an instance to end before it kills it."""
 _LOG_LINES = 12
+_PARALLEL = 16
 
 Step = Literal["starting", "loading", "ready", "serving"]
 """How far an instance has come: its process lives, it is ready, and the broker offers it."""
@@ -67,8 +69,8 @@ def deploy(
         before = [instance for instance in engine.instances(image.spec.name) if instance.state != "stopping"]
         started = wanted.difference(instance.id for instance in before)
         try:
-            for plan in plans:
-                engine.start(plan, image)
+            with ThreadPoolExecutor(_PARALLEL) as threads:  # a node that pulls an image keeps no other waiting
+                list(threads.map(lambda plan: engine.start(plan, image), plans))
             serving = _wait_until_serving(client, engine, plans, timeout_s, on_progress)
         except BaseException:
             with contextlib.suppress(EngineError):  # what went wrong first is what matters

@@ -4,8 +4,6 @@ import platform
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from astraea.protocol import ServiceSpec, load_service_spec
 
 from .errors import BuildError, ImageError
@@ -22,22 +20,21 @@ from .oci import (
     RunConfig,
 )
 from .packaging.folder import SERVICE_FOLDER, service_layers
-from .packaging.revision import SPEC_LABEL, labels_of, revision_of
+from .packaging.revision import labels_of, revision_of, spec_of
 from .packaging.stages import Stage, StageWatch
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class ServiceImage(NamedTuple):
-    """An image in the layout."""
+    """An image that engines start instances from."""
 
     reference: str
-    """`NAME:REVISION`."""
+    """`NAME:REVISION` in this user's layout; `HOST/NAME:TAG@DIGEST` in a registry."""
     digest: str
-    """Of its manifest."""
+    """Of its manifest, or of an index of several platforms."""
     spec: ServiceSpec
     revision: str
-    layers: tuple[Descriptor, ...]
 
 
 class Build(NamedTuple):
@@ -93,14 +90,14 @@ def _write_image(layout: ImageLayout, spec: ServiceSpec, layers: tuple[Layer, ..
     manifest = layout.put(
         Manifest(config=layout.put(config, CONFIG_MEDIA_TYPE), layers=descriptors), MANIFEST_MEDIA_TYPE
     )
-    image = _describe(spec, manifest.digest, descriptors)
+    image = _describe(spec, manifest.digest)
     layout.tag(image.reference, manifest)
     return image
 
 
-def _describe(spec: ServiceSpec, digest: str, layers: tuple[Descriptor, ...]) -> ServiceImage:
+def _describe(spec: ServiceSpec, digest: str) -> ServiceImage:
     revision = revision_of(spec, digest)
-    return ServiceImage(f"{spec.name}:{revision}", digest, spec, revision, layers)
+    return ServiceImage(f"{spec.name}:{revision}", digest, spec, revision)
 
 
 def find_image(layout: ImageLayout, reference: str) -> ServiceImage:
@@ -118,20 +115,28 @@ def find_image(layout: ImageLayout, reference: str) -> ServiceImage:
             if entries
             else "`astraea build DIR` makes an image",
         )
-    manifest = layout.manifest(entries[name])
-    try:
-        spec = ServiceSpec.model_validate_json(layout.config(manifest).config.labels.get(SPEC_LABEL, ""))
-    except ValidationError:
-        raise ImageError(f"the image {name} is of no service: its label {SPEC_LABEL!r} is missing or wrong") from None
-    return _describe(spec, entries[name].digest, manifest.layers)
+    spec = spec_of(layout.config(layout.manifest(entries[name])), name)
+    return _describe(spec, entries[name].digest)
+
+
+def layers_of(layout: ImageLayout, image: ServiceImage) -> tuple[Descriptor, ...]:
+    """The layers of an image in the layout, the lowest first.
+
+    Raises:
+        ImageError: it is there no more, or damaged.
+    """
+    entry = layout.references().get(image.reference)
+    if entry is None:
+        raise ImageError(f"there is no image {image.reference!r} any more", hint="`astraea build DIR` makes one")
+    return layout.manifest(entry).layers
 
 
 def unpack_image(layout: ImageLayout, image: ServiceImage, into: Path) -> Path:
     """Lay the image's files out below a folder, and return where the service's folder is.
 
     Raises:
-        ImageError: a layer is missing or damaged.
+        ImageError: the image or a layer is missing or damaged.
     """
-    for layer in image.layers:
+    for layer in layers_of(layout, image):
         unpack_layer(layout, layer, into)
     return into / SERVICE_FOLDER

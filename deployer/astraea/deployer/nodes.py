@@ -25,6 +25,8 @@ class Node(BaseModel):
     location: Location | None = None
     host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")
     """The address that its instances listen on and are reached at."""
+    engine: str | None = Field(default=None, pattern=r"^(unix|ssh|tcp)://\S{1,200}$")
+    """Where its container engine listens; None for `DOCKER_HOST`, or else this machine's."""
     insecure: bool = False
     """Whether they may listen beyond this machine, though they do not authenticate their callers."""
 

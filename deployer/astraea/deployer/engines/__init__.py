@@ -12,7 +12,7 @@ from astraea.protocol.service import ServiceName
 from ..images import ServiceImage
 from ..nodes import Node
 
-__all__ = ["Engine", "InstanceLog", "InstancePlan", "InstanceState", "InstanceStatus"]
+__all__ = ["ContainerEngine", "Engine", "InstanceLog", "InstancePlan", "InstanceState", "InstanceStatus"]
 
 InstanceState = Literal["starting", "running", "restarting", "stopping", "unsupervised", "down"]
 """What an engine sees of an instance, from outside.
@@ -104,4 +104,16 @@ class Engine(Protocol):
 
     def log(self, instance: InstanceStatus) -> InstanceLog:
         """What the instance prints."""
+        ...
+
+
+class ContainerEngine(Engine, Protocol):
+    """Starts instances from images in a registry, which its nodes pull."""
+
+    def architectures(self, nodes: Iterable[Node]) -> frozenset[str]:
+        """What images for these nodes must run on, as Go and OCI name it.
+
+        Raises:
+            EngineError: the engine can't tell.
+        """
         ...

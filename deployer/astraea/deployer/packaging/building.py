@@ -1,5 +1,6 @@
 """A service's container image for each platform, made on this machine and put into a registry."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import NamedTuple
 from astraea.protocol import ServiceSpec, load_service_spec
 
 from ..errors import BuildError
+from ..images import ServiceImage
 from ..layers import Layer
-from ..oci import ImageLayout
+from ..oci import ImageConfig, ImageLayout, Index, Manifest
 from ..registry import Reference, Registry, find_credentials
 from .base import find_base
 from .container import own_layer, write_container, zoo_layer
@@ -18,7 +20,7 @@ from .folder import service_layers
 from .packages import locked, packages_layer
 from .pushing import push_image, push_name
 from .requirements import requirements_of
-from .revision import revision_of
+from .revision import revision_of, spec_of
 from .stages import Stage, StageWatch
 
 
@@ -32,6 +34,11 @@ class ContainerBuild(NamedTuple):
     stages: tuple[Stage, ...]
     sent_bytes: int
     """What the registry had not yet."""
+
+    @property
+    def image(self) -> ServiceImage:
+        """What engines start instances from."""
+        return ServiceImage(str(self.reference), str(self.reference.digest), self.spec, self.revision)
 
     @property
     def duration_s(self) -> float:
@@ -91,6 +98,25 @@ def build_container(
         named = push_name(layout, target, manifests, registry)
         watch.done("name")
     return ContainerBuild(named, spec, revision_of(spec, str(named.digest)), watch.stages, sent_bytes)
+
+
+def find_container(reference: Reference) -> ServiceImage:
+    """Find an image of a service in its registry.
+
+    Raises:
+        RegistryError: the registry doesn't answer, or has no such image.
+        ImageError: it is of no service.
+    """
+    with _registry(reference.host) as registry:
+        found = registry.manifest(reference)
+        named = reference.at(found.descriptor.digest)
+        if "manifests" in json.loads(found.content):  # each platform's tells the same of the service
+            index = Index.model_validate_json(found.content)
+            found = registry.manifest(reference.at(index.manifests[0].digest))
+        manifest = Manifest.model_validate_json(found.content)
+        with registry.blob(reference.repository, manifest.config.digest) as parts:
+            spec = spec_of(ImageConfig.model_validate_json(b"".join(parts)), str(reference))
+    return ServiceImage(str(named), str(named.digest), spec, revision_of(spec, str(named.digest)))
 
 
 def _shared_layers(layout: ImageLayout, directory: Path, spec: ServiceSpec) -> Iterator[tuple[str, Layer]]:

@@ -37,8 +37,8 @@ _CACHE = f"{HOME}/cache"
 _USER = "65532:65532"
 """Nobody in particular, as in distroless images: an instance writes nothing but temporary files."""
 _BASE_NAME, _BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
-_SECOND_NS = 10**9
-_HEALTHY = "import urllib.request as r; r.urlopen('http://127.0.0.1:{port}/livez', timeout=3)"
+SECOND_NS = 10**9
+HEALTH_INTERVAL_S, HEALTH_TIMEOUT_S, HEALTH_START_S = 10, 5, 120
 
 
 def own_layer(layout: ImageLayout) -> Layer:
@@ -107,14 +107,19 @@ def _run_config(spec: ServiceSpec, base: Base) -> RunConfig:
         exposed_ports={f"{spec.port}/tcp": {}},
         stop_signal="SIGTERM",
         healthcheck=Healthcheck(
-            test=("CMD", "python3", "-S", "-c", _HEALTHY.format(port=spec.port)),
-            interval=10 * _SECOND_NS,
-            timeout=5 * _SECOND_NS,
-            start_period=120 * _SECOND_NS,
+            test=health_command(f"http://127.0.0.1:{spec.port}"),
+            interval=HEALTH_INTERVAL_S * SECOND_NS,
+            timeout=HEALTH_TIMEOUT_S * SECOND_NS,
+            start_period=HEALTH_START_S * SECOND_NS,
         ),
         working_dir=f"/{SERVICE_FOLDER}",
         labels={**labels_of(spec), _BASE_NAME: str(base.reference._replace(digest=None)), _BASE_DIGEST: base.digest},
     )
+
+
+def health_command(url: str) -> tuple[str, ...]:
+    """What finds out in the container whether the instance at this address lives."""
+    return ("CMD", "python3", "-S", "-c", f"import urllib.request as r; r.urlopen('{url}/livez', timeout=3)")
 
 
 def _environment(base: Base) -> Mapping[str, str]:

@@ -9,8 +9,9 @@ from ...errors import EngineError
 from ...images import ServiceImage, unpack_image
 from ...oci import ImageLayout
 from .. import InstancePlan, InstanceState, InstanceStatus
+from ..serving import instance_url
 from .logs import FileLog
-from .processes import InstanceProcess, instance_url
+from .processes import InstanceProcess
 from .state import InstanceFolder, NodeFolder, Report, node_folder, node_folders, state_lock
 
 

@@ -10,32 +10,13 @@ from pathlib import Path
 from typing import Self
 
 from .. import InstancePlan
+from ..serving import serve_options
 
 
 def serve_command(plan: InstancePlan, service_folder: Path, port: int) -> list[str]:
     """The command line that runs an instance."""
-    node = plan.node
-    options: dict[str, object] = {
-        "host": node.host,
-        "port": port,
-        "advertise": instance_url(plan, port),
-        "broker": plan.broker,
-        "node": node.name,
-        "region": node.region,
-        "lat": node.location and node.location.lat,
-        "lon": node.location and node.location.lon,
-        "revision": plan.revision,
-        "instance": plan.id,
-    }
     # -P: a service's `json.py` must not stand in for the standard one.
-    command = [sys.executable, "-P", "-m", "astraea.deployer", "serve", str(service_folder)]
-    command += [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return [*command, "--insecure"] if node.insecure else command
-
-
-def instance_url(plan: InstancePlan, port: int) -> str:
-    """Where devices reach the instance."""
-    return f"http://{plan.node.host}:{port}"
+    return [sys.executable, "-P", "-m", "astraea.deployer", "serve", str(service_folder), *serve_options(plan, port)]
 
 
 def free_port(host: str, preferred: int | None) -> int:

@@ -1,0 +1,62 @@
+"""The engine that a verb asks, and the nodes it has."""
+
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+import typer
+
+from ..engines import ContainerEngine, Engine
+from ..engines.process import ProcessEngine
+from ..images import default_layout
+from ..nodes import IMPLICIT_NODE, Node, NodeStore
+
+
+class EngineName(StrEnum):
+    """What instances run as."""
+
+    PROCESS = "process"
+    DOCKER = "docker"
+    SWARM = "swarm"
+
+
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        envvar="ASTRAEA_ENGINE",
+        help="What instances run as: processes of this machine, containers on each node, or those of a Docker Swarm.",
+    ),
+]
+
+
+class Fleet(NamedTuple):
+    """Nodes, and what runs instances on them."""
+
+    engine: Engine
+    nodes: tuple[Node, ...]
+    containers: ContainerEngine | None = None
+    """The same engine, if it starts instances from images in a registry."""
+
+
+def open_fleet(name: EngineName) -> Fleet:
+    """The nodes that an engine of this kind runs instances on.
+
+    Raises:
+        EngineError: it doesn't answer.
+        NodeError: the nodes can't be read.
+    """
+    if name is EngineName.PROCESS:
+        return Fleet(ProcessEngine(default_layout()), known_nodes())
+    # Docker's SDK takes a fifth of a second to import, which those who have no containers need not wait for.
+    from ..engines.docker import DockerEngine, SwarmEngine  # noqa: PLC0415
+
+    if name is EngineName.SWARM:
+        swarm = SwarmEngine()
+        return Fleet(swarm, swarm.nodes(), swarm)
+    docker = DockerEngine(known_nodes())
+    return Fleet(docker, known_nodes(), docker)
+
+
+def known_nodes() -> tuple[Node, ...]:
+    """Those that were added, or else this machine."""
+    return NodeStore().all() or (IMPLICIT_NODE,)

@@ -1,0 +1,64 @@
+"""The image that a verb's argument means, made if it is a folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from astraea.protocol import ServiceSpec, load_service_spec
+
+from ..errors import DeployError
+from ..images import ServiceImage, build_image, default_layout, find_image
+from ..packaging.building import build_container, find_container
+from ..packaging.dependencies import Architecture, parse_platforms
+from ..registry import Reference
+from ..views import build_table
+from .consoles import err, showing_stages
+
+Platforms = Callable[[ServiceSpec], frozenset[str]]
+"""Says for which architectures an image of a service is wanted."""
+
+
+def build_here(directory: Path, console: Console) -> ServiceImage:
+    """Make an image for this machine's own nodes, and say how it went."""
+    done = build_image(directory, default_layout())
+    console.print(build_table(done.stages))
+    console.print(f"{done.image.reference} {done.image.digest} in {done.duration_s:.2f} s", highlight=False)
+    return done.image
+
+
+def process_image(target: str) -> ServiceImage:
+    """The image of a folder, or the one in this user's layout that is meant."""
+    return build_here(Path(target), err()) if Path(target).is_dir() else find_image(default_layout(), target)
+
+
+def container_image(target: str, registry: str | None, base: str, platforms: Platforms) -> ServiceImage:
+    """The image of a folder, pushed to a registry if it lacks something of it, or the one there that is meant.
+
+    Raises:
+        DeployError: a folder is given, and no registry.
+    """
+    directory = Path(target)
+    if not directory.is_dir():
+        return find_container(Reference.parse(target))
+    if registry is None:
+        raise DeployError(
+            "containers are started from images in a registry, and none is named",
+            hint="--registry HOST[:PORT], or ASTRAEA_REGISTRY; `docker run -d -p 127.0.0.1:5000:5000 registry` is one",
+        )
+    spec = load_service_spec(directory)
+    with showing_stages() as on_stage:
+        done = build_container(
+            directory,
+            default_layout(),
+            Reference.parse(f"{registry}/{spec.name}:{spec.version.replace('+', '-')}"),
+            base=Reference.parse(base),
+            architectures=_known(platforms(spec)),
+            on_stage=on_stage,
+        )
+    err().print(build_table(done.stages))
+    return done.image
+
+
+def _known(architectures: frozenset[str]) -> tuple[Architecture, ...]:
+    return parse_platforms(",".join(f"linux/{name}" for name in sorted(architectures)))

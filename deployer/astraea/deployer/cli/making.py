@@ -1,0 +1,68 @@
+"""The verbs that make a service's folder and its images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.filesize import decimal
+
+from ..images import default_layout
+from ..packaging.base import DEFAULT_BASE
+from ..packaging.building import build_container
+from ..packaging.dependencies import parse_platforms
+from ..registry import Reference
+from ..starter import start_service
+from ..views import build_table
+from .consoles import out, showing_stages
+from .images import build_here
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The new service's folder.")],
+    model: Annotated[str | None, typer.Option(metavar="zoo:NAME|FILE", help="A model of the zoo, or a file.")] = None,
+    name: Annotated[str | None, typer.Option(help="The service's name.", show_default="the folder's")] = None,
+) -> None:
+    """Write the template and the handler of a new service.
+
+    Example: `astraea init plates --model zoo:plates`, then `astraea deploy plates`.
+    """
+    for path in start_service(directory, model, name):
+        typer.echo(f"wrote {path}")
+
+
+@app.command()
+def build(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The service's folder.")] = Path(),
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="HOST[:PORT]/NAME[:TAG]", help="Make a container image, and put it into this registry."),
+    ] = None,
+    platform: Annotated[
+        str, typer.Option(help="What a container image runs on: linux/amd64, linux/arm64, or both with a comma.")
+    ] = "linux/amd64",
+    base: Annotated[str, typer.Option(metavar="IMAGE", help="What a container image is built on.")] = DEFAULT_BASE,
+) -> None:
+    """Make an image of a service's folder; layers that have not changed are kept.
+
+    Without --push the image is for this machine's own nodes, and stays here. With it, the image has all that a
+    container needs, for every platform asked for, and goes straight to the registry; no container engine is needed.
+
+    Example: `astraea build plates --push registry.example:5000/plates --platform linux/amd64,linux/arm64`
+    """
+    if push is None:
+        build_here(directory, out())
+        return
+    with showing_stages() as on_stage:
+        done = build_container(
+            directory,
+            default_layout(),
+            Reference.parse(push),
+            base=Reference.parse(base),
+            architectures=parse_platforms(platform),
+            on_stage=on_stage,
+        )
+    out().print(build_table(done.stages))
+    out().print(f"{done.reference} in {done.duration_s:.2f} s, {decimal(done.sent_bytes)} sent", highlight=False)

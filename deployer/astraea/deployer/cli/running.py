@@ -1,0 +1,147 @@
+"""The verbs that run services and look after them."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from .. import deployment
+from ..engines import Engine, InstanceLog, InstanceStatus
+from ..errors import DeployError
+from ..images import ServiceImage
+from ..packaging.base import DEFAULT_BASE
+from ..placement import place
+from ..status import look
+from ..views import deployment_table, status_table
+from .consoles import out, showing_progress
+from .fleet import EngineName, EngineOption, Fleet, open_fleet
+from .images import container_image, process_image
+
+app = typer.Typer(add_completion=False)
+
+_FOLLOW_S = 0.3
+
+
+@app.command()
+def deploy(
+    target: Annotated[
+        str, typer.Argument(metavar="DIR|IMAGE", help="A service's folder, to be built, or an image's reference.")
+    ] = ".",
+    *,
+    node: Annotated[
+        list[str] | None, typer.Option(help="A node to run on, instead of all that cover the region; repeatable.")
+    ] = None,
+    broker: Annotated[
+        str, typer.Option(envvar="ASTRAEA_BROKER", help="Where instances register and devices ask.")
+    ] = "http://127.0.0.1:8600",
+    engine: EngineOption = EngineName.PROCESS,
+    registry: Annotated[
+        str | None,
+        typer.Option(envvar="ASTRAEA_REGISTRY", metavar="HOST[:PORT]", help="Where a folder's container image is put."),
+    ] = None,
+    base: Annotated[
+        str, typer.Option(envvar="ASTRAEA_BASE", metavar="IMAGE", help="What a container image is built on.")
+    ] = DEFAULT_BASE,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for all instances to serve.")] = 300.0,
+) -> None:
+    """Run a service on the nodes that suit it, one instance on each, and wait until it serves.
+
+    A new revision starts beside the old one, which ends when the new one serves.
+
+    Example: `astraea deploy plates --node hz-1 --node hz-2`, or
+    `astraea deploy plates --engine docker --registry registry.example:5000`
+    """
+    fleet = open_fleet(engine)
+    image = _image(target, fleet, node or (), registry, base)
+    nodes = place(image.spec, fleet.nodes, node or ())
+    with showing_progress() as show:
+        done = deployment.deploy(image, nodes, fleet.engine, broker.rstrip("/"), timeout_s=timeout, on_progress=show)
+    out().print(deployment_table(done))
+
+
+def _image(target: str, fleet: Fleet, names: Sequence[str], registry: str | None, base: str) -> ServiceImage:
+    containers = fleet.containers
+    if containers is None:
+        return process_image(target)
+    return container_image(
+        target, registry, base, lambda spec: containers.architectures(place(spec, fleet.nodes, names))
+    )
+
+
+@app.command()
+def status(
+    service: Annotated[str | None, typer.Argument(metavar="SERVICE", help="One service.", show_default="all")] = None,
+    engine: EngineOption = EngineName.PROCESS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show services, where their instances run, and whether devices reach them.
+
+    Example: `astraea status plates --json`
+    """
+    views = look(open_fleet(engine).engine, service)
+    if as_json:
+        typer.echo(json.dumps([view.model_dump() for view in views], indent=2))
+    elif not views:
+        typer.echo("nothing runs" if service is None else f"nothing of {service} runs")
+    else:
+        out().print(status_table(views))
+        _warn_of_lost({view.service for view in views if view.state in ("unsupervised", "down")})
+
+
+def _warn_of_lost(services: set[str]) -> None:
+    for service in sorted(services):
+        typer.echo(f"a node's agent is not running: `astraea deploy {service}` starts it again", err=True)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until interrupted.")] = False,
+    node: Annotated[str | None, typer.Option(help="Only this node.")] = None,
+    engine: EngineOption = EngineName.PROCESS,
+    tail: Annotated[int, typer.Option(min=0, max=100_000, help="Lines of each instance to begin with.")] = 100,
+) -> None:
+    """Show what a service's instances print.
+
+    Example: `astraea logs plates -f --tail 20`
+    """
+    runs = open_fleet(engine).engine
+    if not _instances(runs, service, node):
+        raise DeployError(
+            f"no instance of {service!r} runs" + (f" on node {node!r}" if node else ""),
+            hint="`astraea status` lists what runs",
+        )
+    known: dict[str, InstanceLog] = {}
+    while True:
+        for instance in _instances(runs, service, node):
+            for line in _unseen(runs, instance, known, tail):
+                typer.echo(f"{instance.plan.node.name} {instance.id} | {line}")
+        if not follow:
+            return
+        time.sleep(_FOLLOW_S)
+
+
+def _instances(engine: Engine, service: str, node: str | None) -> list[InstanceStatus]:
+    return [instance for instance in engine.instances(service) if node in (None, instance.plan.node.name)]
+
+
+def _unseen(engine: Engine, instance: InstanceStatus, known: dict[str, InstanceLog], tail: int) -> list[str]:
+    if instance.id in known:
+        return known[instance.id].new_lines()
+    known[instance.id] = engine.log(instance)
+    return known[instance.id].tail(tail)
+
+
+@app.command()
+def remove(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service.")],
+    engine: EngineOption = EngineName.PROCESS,
+) -> None:
+    """Stop a service on every node and delete what its instances kept there; its images stay.
+
+    Example: `astraea remove plates`
+    """
+    for instance in deployment.remove(service, open_fleet(engine).engine):
+        typer.echo(f"stopped {instance.id} on node {instance.plan.node.name}")

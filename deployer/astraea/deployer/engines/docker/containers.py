@@ -1,0 +1,191 @@
+"""The engine that runs instances as containers, each on its node's own container engine."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from docker import DockerClient
+from docker.errors import ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.types import DeviceRequest, LogConfig
+
+from ...images import ServiceImage
+from ...nodes import Node
+from .. import InstancePlan, InstanceState, InstanceStatus
+from ..serving import instance_url, serve_options
+from .connection import connection
+from .launch import (
+    LOG_OPTIONS,
+    PIDS_LIMIT,
+    PLAN_LABEL,
+    STABLE_S,
+    STOP_GRACE_S,
+    choose_port,
+    health_options,
+    labels_of,
+    plan_of,
+    pull_name,
+)
+from .logs import EngineLog
+
+_PARALLEL = 16
+_ALL_CPUS_NS = 10**9
+_Result = TypeVar("_Result")
+
+
+class DockerEngine:
+    """Starts containers on nodes, and finds them again by their labels; the nodes' engines keep them running.
+
+    Args:
+        nodes: all that there are. Those of the same engine are told apart by the labels.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._hosts = {node.engine: node for node in reversed(nodes)}
+
+    def start(self, plan: InstancePlan, image: ServiceImage) -> None:
+        """See `Engine.start`."""
+        with connection(plan.node.engine, f"node {plan.node.name}") as client:
+            try:
+                container = client.containers.get(plan.id)
+            except NotFound:
+                container = _create(client, plan, image)
+            plan_of(container.labels, plan.id)
+            if container.status not in ("running", "restarting"):
+                container.start()
+
+    def stop(self, instance_ids: Iterable[str]) -> None:
+        """See `Engine.stop`."""
+        wanted = frozenset(instance_ids)
+
+        def stop(client: DockerClient) -> None:
+            doomed = [container for container in _containers(client) if container.name in wanted]
+            _each(_end, doomed)
+
+        self._on_every_host(stop)
+
+    def instances(self, service: str | None = None) -> list[InstanceStatus]:
+        """See `Engine.instances`."""
+        found = self._on_every_host(lambda client: [_status(container) for container in _containers(client)])
+        statuses = (status for host in found for status in host)
+        return sorted(
+            (status for status in statuses if service in (None, status.plan.service)),
+            key=lambda status: (status.plan.node.name, status.id),
+        )
+
+    def log(self, instance: InstanceStatus) -> EngineLog:
+        """See `Engine.log`."""
+
+        def fetch(lines: int | None, since_s: int | None) -> list[str]:
+            node = instance.plan.node
+            with connection(node.engine, f"node {node.name}") as client:
+                try:
+                    container = client.containers.get(instance.id)
+                except NotFound:  # it has been removed
+                    return []
+                options: dict[str, Any] = {"tail": lines} if lines is not None else {"since": since_s}
+                content: bytes = container.logs(timestamps=True, **options)
+            return content.decode("utf-8", "replace").splitlines()
+
+        return EngineLog(fetch)
+
+    def architectures(self, nodes: Iterable[Node]) -> frozenset[str]:
+        """What images for these nodes must run on, as Go and OCI name it."""
+        hosts = {node.engine: node for node in nodes}
+        return frozenset(_on_hosts(hosts, lambda client: str(client.version()["Arch"])))
+
+    def _on_every_host(self, do: Callable[[DockerClient], _Result]) -> list[_Result]:
+        return _on_hosts(self._hosts, do)
+
+
+def _on_hosts(hosts: dict[str | None, Node], do: Callable[[DockerClient], _Result]) -> list[_Result]:
+    def ask(node: Node) -> _Result:
+        with connection(node.engine, f"node {node.name}") as client:
+            return do(client)
+
+    return _each(ask, hosts.values())
+
+
+_Item = TypeVar("_Item")
+
+
+def _each(do: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """Do it for all at once; what fails for one is raised when the others are done."""
+    with ThreadPoolExecutor(_PARALLEL) as threads:
+        return list(threads.map(do, items))
+
+
+def _containers(client: DockerClient) -> list[Container]:
+    # ignore_removed: one may go between being listed and being looked at
+    found: list[Container] = client.containers.list(all=True, filters={"label": PLAN_LABEL}, ignore_removed=True)
+    return found
+
+
+def _create(client: DockerClient, plan: InstancePlan, image: ServiceImage) -> Container:
+    name = pull_name(image)
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        client.images.pull(name)
+    taken = {plan_of(container.labels, str(container.name))[1] for container in _containers(client)}
+    port = choose_port(plan, taken)
+    needs = image.spec.resources
+    gpus = [DeviceRequest(count=needs.gpu, capabilities=[["gpu"]])] if needs.gpu else []
+    return client.containers.create(
+        name,
+        serve_options(plan, port),
+        name=plan.id,
+        labels=labels_of(plan, port),
+        network_mode="host",
+        read_only=True,
+        tmpfs={"/tmp": ""},  # noqa: S108 - the container's own
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        pids_limit=PIDS_LIMIT,
+        mem_limit=needs.memory,
+        nano_cpus=int(needs.cpu * _ALL_CPUS_NS),
+        device_requests=gpus,
+        healthcheck=health_options(plan, port),
+        log_config=LogConfig(type="json-file", config=LOG_OPTIONS),
+        restart_policy={"Name": "unless-stopped"},  # type: ignore[arg-type] # the stubs want all keys
+    )
+
+
+def _end(container: Container) -> None:
+    try:
+        container.stop(timeout=STOP_GRACE_S)
+        container.remove(v=True)
+    except NotFound:
+        pass  # somebody else was faster
+
+
+def _status(container: Container) -> InstanceStatus:
+    plan, port = plan_of(container.labels, str(container.name))
+    state = container.attrs["State"]
+    restarts = container.attrs.get("RestartCount", 0)
+    return InstanceStatus(
+        plan=plan,
+        state=_state(state, restarts, datetime.now(UTC)),
+        url=instance_url(plan, port),
+        pid=state["Pid"] or None,
+        restarts=restarts,
+        last_exit=_last_exit(state) if restarts or not state["Running"] else None,
+    )
+
+
+def _state(state: dict[str, Any], restarts: int, now: datetime) -> InstanceState:
+    if state["Status"] == "created":
+        return "starting"
+    if state["Restarting"]:
+        return "restarting"
+    if not state["Running"]:
+        return "down"
+    began = datetime.fromisoformat(f"{state['StartedAt'][:19]}+00:00")
+    return "restarting" if restarts > 1 and (now - began).total_seconds() < STABLE_S else "running"
+
+
+def _last_exit(state: dict[str, Any]) -> str:
+    if state["OOMKilled"]:
+        return "killed: it took more memory than the template gives it"
+    return f"exit status {state['ExitCode']}" + (f": {state['Error']}" if state["Error"] else "")

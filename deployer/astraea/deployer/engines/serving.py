@@ -1,0 +1,27 @@
+"""How an instance is told what it is, whatever it runs as: the options of `astraea serve`."""
+
+from . import InstancePlan
+
+
+def serve_options(plan: InstancePlan, port: int) -> list[str]:
+    """What follows the service's folder on the command line."""
+    node = plan.node
+    options: dict[str, object] = {
+        "host": node.host,
+        "port": port,
+        "advertise": instance_url(plan, port),
+        "broker": plan.broker,
+        "node": node.name,
+        "region": node.region,
+        "lat": node.location and node.location.lat,
+        "lon": node.location and node.location.lon,
+        "revision": plan.revision,
+        "instance": plan.id,
+    }
+    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return [*given, "--insecure"] if node.insecure else given
+
+
+def instance_url(plan: InstancePlan, port: int) -> str:
+    """Where devices reach the instance."""
+    return f"http://{plan.node.host}:{port}"

@@ -1,0 +1,48 @@
+"""A real container engine with a registry beside it, and a swarm, as tests of theirs find them in the environment."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+import docker.errors
+
+from tests.conftest import need
+
+
+def engine_address() -> str:
+    """Where the engine listens, for tests that need one."""
+    address = os.environ.get("DOCKER_HOST", "")
+    present = bool(address and os.environ.get("ASTRAEA_REGISTRY")) and _answers(address)
+    need("docker", present, "DOCKER_HOST and ASTRAEA_REGISTRY name no engine and no registry with python:3.11-slim")
+    return address
+
+
+def swarm_address() -> str:
+    """Where a manager of a swarm of three nodes listens, for tests that need one."""
+    address = os.environ.get("ASTRAEA_SWARM_MANAGER", "")
+    need("swarm", bool(address) and _answers(address), "ASTRAEA_SWARM_MANAGER names no manager of a swarm")
+    return address
+
+
+def base_image() -> str:
+    return f"{os.environ['ASTRAEA_REGISTRY']}/python:3.11-slim"
+
+
+@contextmanager
+def client(address: str) -> Iterator[Any]:
+    """Docker's own client."""
+    made = docker.DockerClient(base_url=address)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with client(address) as engine:
+            return bool(engine.ping())
+    except docker.errors.DockerException:
+        return False

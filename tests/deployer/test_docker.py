@@ -1,0 +1,145 @@
+"""A service's life in containers: a real engine, a real registry, a real broker, the real command."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from astraea.deployer.engines import InstancePlan
+from astraea.deployer.engines.docker import DockerEngine
+from astraea.deployer.engines.docker.launch import PLAN_LABEL
+from astraea.deployer.nodes import IMPLICIT_NODE, Node, NodeStore
+from astraea.deployer.oci import ImageLayout
+from astraea.deployer.packaging.building import find_container
+from astraea.deployer.registry import Reference
+from astraea.deployer.status import InstanceView, look
+
+from .conftest import GREET, Cli, Eventually, WriteService
+from .container_engine import base_image, client, engine_address
+from .load import Load
+
+BROKEN = "raise RuntimeError('no such camera')\n"
+
+
+@pytest.fixture
+def docker(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Docker's client; no container of ours is there before and after, and the command takes this engine."""
+    address = engine_address()
+    monkeypatch.setenv("ASTRAEA_ENGINE", "docker")
+    monkeypatch.setenv("ASTRAEA_BASE", base_image())
+    with client(address) as engine:
+        yield engine
+        for container in containers(engine):
+            container.remove(force=True)
+
+
+def containers(engine: Any) -> list[Any]:
+    found: list[Any] = engine.containers.list(all=True, filters={"label": PLAN_LABEL})
+    return found
+
+
+def views() -> list[InstanceView]:
+    return look(DockerEngine(NodeStore().all() or (IMPLICIT_NODE,)))
+
+
+def test_a_services_whole_life_in_containers(
+    docker: Any, cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
+) -> None:
+    NodeStore().add(Node(name="hz-1", region="hangzhou"))
+    NodeStore().add(Node(name="sh-1", region="shanghai"))
+    folder = write_service(keys="region: hangzhou\nresources: {cpu: 2, memory: 512Mi}\n")
+    assert "started" in cli("deploy", folder).stdout
+    first = views()
+    assert [(view.node, view.ready, view.offered) for view in first] == [("hz-1", True, True)]
+    reply = httpx.post(
+        f"{first[0].url}/predict", content="you", headers={"content-type": "text/plain"}, trust_env=False
+    )
+    assert reply.json() == {"hello": "you"}
+    assert all(
+        (made.attrs["HostConfig"]["Memory"], made.attrs["HostConfig"]["ReadonlyRootfs"], made.attrs["Config"]["User"])
+        == (512 * 2**20, True, "65532:65532")
+        for made in containers(docker)
+    )
+
+    again = cli("deploy", folder).stdout
+    assert "started" not in again
+    assert views() == first
+
+    assert first[0].pid is not None
+    os.kill(first[0].pid, signal.SIGKILL)
+    eventually(lambda: views()[0].restarts == 1 and views()[0].ready and views()[0].offered, timeout_s=60)
+    assert views()[0].url == first[0].url
+    assert "answers at" in cli("logs", "hello", "--node", "hz-1").stdout
+
+    write_service(handler=f"{GREET}# better\n", version="1.1.0", keys="region: hangzhou\n")
+    with Load(broker) as load:
+        cli("deploy", folder)
+    assert load.answers > 0
+    assert load.failures == []
+    assert all(view.revision.startswith("1.1.0-") for view in views())
+
+    before = views()
+    write_service(handler=BROKEN, version="1.2.0", keys="region: hangzhou\n")
+    failed = cli("deploy", folder, status=1).stderr
+    assert "on node hz-" in failed
+    assert "no such camera" in failed
+    assert views() == before
+
+    assert "stopped" in cli("remove", "hello").stdout
+    assert containers(docker) == []
+
+
+def test_a_killed_deployment_is_completed_by_the_next(
+    docker: Any, cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
+) -> None:
+    folder = write_service()
+    with cli.start("deploy", folder) as killed:
+        eventually(lambda: containers(docker) != [])
+        killed.kill()
+        killed.communicate()
+    cli("deploy", folder)
+    assert [view.offered for view in views()] == [True]
+
+
+def test_a_container_of_someone_elses_is_left_alone(
+    docker: Any, cli: Cli, broker: str, write_service: WriteService
+) -> None:
+    name = f"{os.environ['ASTRAEA_REGISTRY']}/hello:1.0.0"
+    cli("build", write_service(), "--push", name, "--base", base_image())
+    image = find_container(Reference.parse(name))
+    plan = InstancePlan(service="hello", revision=image.revision, node=IMPLICIT_NODE, broker=broker)
+    foreign = docker.containers.create(base_image(), name=plan.id)
+    try:
+        assert "is not Astraea's" in cli("deploy", name, status=1).stderr
+        foreign.reload()
+        assert foreign.status == "created"
+    finally:
+        foreign.remove(force=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (("status",), "no container engine answers at unix:///nowhere/docker.sock", "docker info"),
+        (("deploy", "service"), "no container engine answers", "docker info"),
+        (("deploy", "127.0.0.1:1/hello"), "the registry 127.0.0.1:1 can't be reached", "is it running"),
+        (("deploy", "service", "--registry", ""), "'/hello:1.0.0' is no name of an image", "HOST"),
+    ],
+)
+def test_what_is_away_is_named(
+    cli: Cli,
+    write_service: WriteService,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    arguments: tuple[str, ...],
+    message: str,
+    hint: str,
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    write_service()
+    failed = cli(*arguments, "--engine", "docker", status=1).stderr
+    assert message in failed
+    assert hint in failed

@@ -1,0 +1,91 @@
+"""A service's life in a Docker Swarm of three nodes: a real manager, registry and broker, the real command."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from astraea.deployer.engines.docker import SwarmEngine
+from astraea.deployer.engines.docker.launch import PLAN_LABEL
+from astraea.deployer.oci import ImageLayout
+from astraea.deployer.status import InstanceView, look
+
+from .conftest import GREET, Cli, Eventually, WriteService
+from .container_engine import base_image, client, engine_address, swarm_address
+from .load import Load
+
+BROKEN = "raise RuntimeError('no such camera')\n"
+BRIDGE = "10.99.0.1"
+"""This machine's address in the swarm's network."""
+
+
+@pytest.fixture
+def swarm(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of the manager; no service of ours is there before and after, and the command takes this swarm."""
+    engine_address()
+    address = swarm_address()
+    monkeypatch.setenv("DOCKER_HOST", address)
+    monkeypatch.setenv("ASTRAEA_ENGINE", "swarm")
+    monkeypatch.setenv("ASTRAEA_BASE", base_image())
+    with client(address) as manager:
+        for node in manager.nodes.list():
+            spec = node.attrs["Spec"]
+            node.update({**spec, "Labels": {**spec["Labels"], "insecure": "true"}})
+        yield manager
+        for service in services(manager):
+            service.remove()
+
+
+@pytest.fixture
+def swarm_broker(cli: Cli, monkeypatch: pytest.MonkeyPatch, home: object) -> Iterator[str]:
+    """The URL of a broker that the swarm's nodes reach."""
+    arguments = ["broker", "--host", BRIDGE, "--port", "0", "--lease-s", "2", "--insecure", "--store", "broker.db"]
+    with cli.start(*arguments) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://[0-9.:]+", process.stdout.readline())
+        assert url is not None
+        monkeypatch.setenv("ASTRAEA_BROKER", url.group())
+        yield url.group()
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def services(manager: Any) -> list[Any]:
+    found: list[Any] = manager.services.list(filters={"label": PLAN_LABEL})
+    return found
+
+
+def views() -> list[InstanceView]:
+    return look(SwarmEngine())
+
+
+def test_a_services_whole_life_in_a_swarm(
+    swarm: Any, swarm_broker: str, cli: Cli, write_service: WriteService, eventually: Eventually
+) -> None:
+    assert "shanghai" in cli("node", "list").stdout
+    folder = write_service(keys="region: hangzhou\n")
+    cli("deploy", folder)
+    first = views()
+    assert [(view.node, view.ready, view.offered) for view in first] == [("edge-1", True, True), ("edge-2", True, True)]
+    assert "started" not in cli("deploy", folder).stdout
+    assert "answers at" in cli("logs", "hello", "--node", "edge-2").stdout
+
+    write_service(handler=f"{GREET}# better\n", version="1.1.0", keys="region: hangzhou\n")
+    with Load(swarm_broker) as load:
+        cli("deploy", folder)
+    assert load.answers > 0
+    assert load.failures == []
+    second = views()
+    assert all(view.revision.startswith("1.1.0-") for view in second)
+
+    write_service(handler=BROKEN, version="1.2.0", keys="region: hangzhou\n")
+    failed = cli("deploy", folder, status=1).stderr
+    assert "on node edge-" in failed
+    assert "no such camera" in failed
+    assert [view.id for view in views()] == [view.id for view in second]
+
+    assert json.loads(cli("status", "--json").stdout)[0]["service"] == "hello"
+    cli("remove", "hello")
+    assert services(swarm) == []
