@@ -3,6 +3,9 @@
 AstraeaError
 └── DeployerError
     ├── StarterError     `astraea init` would overwrite something, or has nothing to start from
+    ├── InspectionError  a model can't be read
+    │   └── UntrustedPickleError
+    │                    loading a model would call what no model needs
     ├── BuildError       a service's folder can't be made into an image
     ├── ImageError       an image that is not there, or is not what its digest says
     ├── RegistryError    a registry does not answer, refuses, or lacks what is asked for
@@ -24,6 +27,14 @@ class DeployerError(AstraeaError):
 
 class StarterError(DeployerError):
     """A new service can't be started where, or from what, was asked."""
+
+
+class InspectionError(DeployerError):
+    """A model's file can't be read for what it is."""
+
+
+class UntrustedPickleError(InspectionError):
+    """A model's pickle names what no model needs, which loading it would call."""
 
 
 class BuildError(DeployerError):

@@ -27,6 +27,13 @@ _MODELS, _DEVICE = "Models", "On a device"
 
 VERBS = (
     Verb("init", "Write the three files of a new service.", _DEPLOY, "astraea.deployer.cli.making", "deploy"),
+    Verb(
+        "inspect",
+        "Tell what a folder holds, executing nothing.",
+        _DEPLOY,
+        "astraea.deployer.cli.making",
+        "deploy",
+    ),
     Verb("build", "Make an image of a service's folder.", _DEPLOY, "astraea.deployer.cli.making", "deploy"),
     Verb("deploy", "Run a service on the nodes that suit it.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("status", "Show services, their instances and health.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),

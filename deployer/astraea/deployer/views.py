@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from .deployment import Deployment, Progress
 from .engines import InstanceStatus
+from .inspection.folder import ServiceView
 from .nodes import Node
 from .packaging.stages import Stage
 from .status import InstanceView
@@ -28,6 +30,27 @@ def build_table(stages: Iterable[Stage]) -> Table:
             )
         )
         table.add_row(stage.name, *sizes, f"{stage.duration_s * 1000:.0f} ms")
+    return table
+
+
+def service_table(view: ServiceView) -> Table:
+    """What a service's folder holds."""
+    table = _table("", "")
+    spec, model = view.service, view.model
+    table.add_row("service", f"{spec.name} {spec.version}")
+    if model is None:
+        table.add_row("model", spec.model or "none")
+    else:
+        wrote = f", written by {model.framework_version}" if model.framework_version else ""
+        table.add_row("model", f"{spec.model}: {model.format}, {_size(model.size_bytes)}{wrote}")
+        for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
+            for tensor in tensors:
+                sides = " x ".join("?" if side is None else str(side) for side in tensor.shape)
+                table.add_row(kind, f"{tensor.name}: {tensor.datatype} {sides}")
+        if model.pickled_names:
+            table.add_row("pickle", f"{len(model.pickled_names)} names, all of data")
+    table.add_row("handler", spec.handler or "none: tensors in, tensors out")
+    table.add_row("packages", escape(", ".join(view.requirements)))
     return table
 
 

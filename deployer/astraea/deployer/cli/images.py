@@ -1,14 +1,17 @@
 """The image that a verb's argument means, made if it is a folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from astraea.protocol import ServiceSpec, load_service_spec
 
 from ..errors import DeployError
 from ..images import ServiceImage, build_image, default_layout, find_image
+from ..inspection.models import inspect_model
 from ..packaging.building import build_container, find_container
 from ..packaging.dependencies import Architecture, parse_platforms
 from ..registry import Reference
@@ -19,6 +22,23 @@ Platforms = Callable[[ServiceSpec], frozenset[str]]
 """Says for which architectures an image of a service is wanted."""
 
 
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODULE.NAME", help="What the model's pickle may call beside data; repeatable."),
+]
+
+
+def check_model(directory: Path, allowed: Collection[str]) -> None:
+    """Refuse a model whose pickle would call what no model needs.
+
+    Raises:
+        ServiceSpecError, InspectionError: it can't be read, or is refused.
+    """
+    spec = load_service_spec(directory)
+    if spec.model is not None and not spec.model.startswith("zoo:"):
+        inspect_model(directory / spec.model, allowed)
+
+
 def build_here(directory: Path, console: Console) -> ServiceImage:
     """Make an image for this machine's own nodes, and say how it went."""
     done = build_image(directory, default_layout())
@@ -27,12 +47,17 @@ def build_here(directory: Path, console: Console) -> ServiceImage:
     return done.image
 
 
-def process_image(target: str) -> ServiceImage:
+def process_image(target: str, allowed: Collection[str]) -> ServiceImage:
     """The image of a folder, or the one in this user's layout that is meant."""
-    return build_here(Path(target), err()) if Path(target).is_dir() else find_image(default_layout(), target)
+    if not Path(target).is_dir():
+        return find_image(default_layout(), target)
+    check_model(Path(target), allowed)
+    return build_here(Path(target), err())
 
 
-def container_image(target: str, registry: str | None, base: str, platforms: Platforms) -> ServiceImage:
+def container_image(
+    target: str, allowed: Collection[str], *, registry: str | None, base: str, platforms: Platforms
+) -> ServiceImage:
     """The image of a folder, pushed to a registry if it lacks something of it, or the one there that is meant.
 
     Raises:
@@ -46,6 +71,7 @@ def container_image(target: str, registry: str | None, base: str, platforms: Pla
             "containers are started from images in a registry, and none is named",
             hint="--registry HOST[:PORT], or ASTRAEA_REGISTRY; `docker run -d -p 127.0.0.1:5000:5000 registry` is one",
         )
+    check_model(directory, allowed)
     spec = load_service_spec(directory)
     with showing_stages() as on_stage:
         done = build_container(

@@ -7,14 +7,15 @@ import typer
 from rich.filesize import decimal
 
 from ..images import default_layout
+from ..inspection.folder import inspect_service
 from ..packaging.base import DEFAULT_BASE
 from ..packaging.building import build_container
 from ..packaging.dependencies import parse_platforms
 from ..registry import Reference
 from ..starter import start_service
-from ..views import build_table
+from ..views import build_table, service_table
 from .consoles import out, showing_stages
-from .images import build_here
+from .images import AllowOption, build_here, check_model
 
 app = typer.Typer(add_completion=False)
 
@@ -34,8 +35,29 @@ def init(
 
 
 @app.command()
+def inspect(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The service's folder.")] = Path(),
+    allow: AllowOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Tell what a service's folder holds: model, framework, inputs, and the packages it needs.
+
+    Nothing in the folder is executed: a pickle is read opcode by opcode, and refused if it would call what no model
+    needs.
+
+    Example: `astraea inspect plates`
+    """
+    view = inspect_service(directory, allow or ())
+    if as_json:
+        typer.echo(view.model_dump_json(indent=2))
+    else:
+        out().print(service_table(view))
+
+
+@app.command()
 def build(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The service's folder.")] = Path(),
+    *,
     push: Annotated[
         str | None,
         typer.Option(metavar="HOST[:PORT]/NAME[:TAG]", help="Make a container image, and put it into this registry."),
@@ -43,7 +65,10 @@ def build(
     platform: Annotated[
         str, typer.Option(help="What a container image runs on: linux/amd64, linux/arm64, or both with a comma.")
     ] = "linux/amd64",
-    base: Annotated[str, typer.Option(metavar="IMAGE", help="What a container image is built on.")] = DEFAULT_BASE,
+    base: Annotated[
+        str, typer.Option(envvar="ASTRAEA_BASE", metavar="IMAGE", help="What a container image is built on.")
+    ] = DEFAULT_BASE,
+    allow: AllowOption = None,
 ) -> None:
     """Make an image of a service's folder; layers that have not changed are kept.
 
@@ -52,6 +77,7 @@ def build(
 
     Example: `astraea build plates --push registry.example:5000/plates --platform linux/amd64,linux/arm64`
     """
+    check_model(directory, allow or ())
     if push is None:
         build_here(directory, out())
         return

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from astraea.protocol import ServiceSpec
+
 from .. import deployment
 from ..engines import Engine, InstanceLog, InstanceStatus
 from ..errors import DeployError
@@ -17,7 +19,7 @@ from ..status import look
 from ..views import deployment_table, status_table
 from .consoles import out, showing_progress
 from .fleet import EngineName, EngineOption, Fleet, open_fleet
-from .images import container_image, process_image
+from .images import AllowOption, container_image, process_image
 
 app = typer.Typer(add_completion=False)
 
@@ -44,6 +46,7 @@ def deploy(
     base: Annotated[
         str, typer.Option(envvar="ASTRAEA_BASE", metavar="IMAGE", help="What a container image is built on.")
     ] = DEFAULT_BASE,
+    allow: AllowOption = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all instances to serve.")] = 300.0,
 ) -> None:
     """Run a service on the nodes that suit it, one instance on each, and wait until it serves.
@@ -54,20 +57,24 @@ def deploy(
     `astraea deploy plates --engine docker --registry registry.example:5000`
     """
     fleet = open_fleet(engine)
-    image = _image(target, fleet, node or (), registry, base)
+    image = _image(target, allow or (), fleet, node or (), registry=registry, base=base)
     nodes = place(image.spec, fleet.nodes, node or ())
     with showing_progress() as show:
         done = deployment.deploy(image, nodes, fleet.engine, broker.rstrip("/"), timeout_s=timeout, on_progress=show)
     out().print(deployment_table(done))
 
 
-def _image(target: str, fleet: Fleet, names: Sequence[str], registry: str | None, base: str) -> ServiceImage:
+def _image(
+    target: str, allowed: Sequence[str], fleet: Fleet, names: Sequence[str], *, registry: str | None, base: str
+) -> ServiceImage:
     containers = fleet.containers
     if containers is None:
-        return process_image(target)
-    return container_image(
-        target, registry, base, lambda spec: containers.architectures(place(spec, fleet.nodes, names))
-    )
+        return process_image(target, allowed)
+
+    def platforms(spec: ServiceSpec) -> frozenset[str]:
+        return containers.architectures(place(spec, fleet.nodes, names))
+
+    return container_image(target, allowed, registry=registry, base=base, platforms=platforms)
 
 
 @app.command()
