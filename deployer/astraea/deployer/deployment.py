@@ -14,6 +14,8 @@ from .files import locked, state_folder
 from .health import check_broker, is_offered, is_ready, new_client
 from .images import ServiceImage
 from .nodes import Node
+from .rollout.canary import CanaryPlan, Judgement, take_over, weights
+from .rollout.sharing import Sharing
 
 _POLL_S = 0.1
 _STOP_TIMEOUT_S = 30.0
@@ -51,13 +53,26 @@ def deploy(
     *,
     timeout_s: float,
     on_progress: Callable[[Sequence[Progress]], None] = lambda _progress: None,
+    canary: CanaryPlan | None = None,
+    on_judged: Callable[[Judgement], None] = lambda _judgement: None,
 ) -> Deployment:
     """Run one instance of an image on each node, and nothing else of its service anywhere.
 
     New instances start beside those they replace, which end only when all the new ones serve. Whatever keeps that from
     happening, being interrupted included, ends the new ones and leaves the others as they were.
 
+    Args:
+        image: of the service.
+        nodes: one instance runs on each.
+        engine: runs them.
+        broker: its URL.
+        timeout_s: for all of them to serve.
+        on_progress: is told how far they have come.
+        canary: the steps in which devices move over to a new revision; None for all at once.
+        on_judged: is told how such a step goes.
+
     Raises:
+        RolloutAborted: the new revision did worse than the old one.
         BrokerError: no broker answers.
         DeployError: an instance did not come up in time, or another deployment is under way.
         EngineError: the engine can't start instances.
@@ -68,15 +83,22 @@ def deploy(
         check_broker(client, broker)
         before = [instance for instance in engine.instances(image.spec.name) if instance.state != "stopping"]
         started = wanted.difference(instance.id for instance in before)
+        stopped = tuple(instance for instance in before if instance.id not in wanted)
+        sharing = Sharing(client, broker, image.spec.name)
+        if canary is not None and stopped:  # until they are judged, the new ones get no device
+            sharing.share(weights(image.revision, 0, (instance.plan.revision for instance in stopped)))
         try:
             with ThreadPoolExecutor(_PARALLEL) as threads:  # a node that pulls an image keeps no other waiting
                 list(threads.map(lambda plan: engine.start(plan, image), plans))
             serving = _wait_until_serving(client, engine, plans, timeout_s, on_progress)
+            if canary is not None and stopped:
+                check = _failure_check(engine, wanted, image.spec.name)
+                take_over(canary, client, sharing, serving, stopped, check=check, on_judged=on_judged)
+            sharing.share({})
         except BaseException:
             with contextlib.suppress(EngineError):  # what went wrong first is what matters
                 engine.stop(started)
             raise
-        stopped = tuple(instance for instance in before if instance.id not in wanted)
         _stop_and_wait(engine, [instance.id for instance in stopped])
     return Deployment(serving, started, stopped)
 
@@ -128,6 +150,13 @@ def _check_none_fails(engine: Engine, instances: Collection[InstanceStatus]) -> 
     for instance in instances:
         if instance.state == "restarting":
             raise _failure(engine, instance, f"ends soon after each start: {instance.last_exit}")
+
+
+def _failure_check(engine: Engine, wanted: Collection[str], service: str) -> Callable[[], None]:
+    def check() -> None:
+        _check_none_fails(engine, [instance for instance in engine.instances(service) if instance.id in wanted])
+
+    return check
 
 
 def _too_late(engine: Engine, progress: Sequence[Progress], timeout_s: float) -> DeployError:

@@ -14,6 +14,8 @@ AstraeaError
     ├── BrokerError      the broker doesn't answer, or answers nonsense
     ├── EngineError      an engine can't do what it is asked
     └── DeployError      instances did not come up, or another deployment is under way
+        └── RolloutAborted
+                         a new revision did worse than the stable one, and was taken back
 
 A wrong `astraea.yaml` stays the `ServiceSpecError` of `astraea.protocol`.
 """
@@ -67,3 +69,7 @@ class EngineError(DeployerError):
 
 class DeployError(DeployerError):
     """A deployment did not come about; what ran before still runs."""
+
+
+class RolloutAborted(DeployError):  # noqa: N818 - it says what has been done, rather than what went wrong
+    """A new revision did worse than the stable one; devices are all with that again."""

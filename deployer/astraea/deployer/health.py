@@ -1,16 +1,15 @@
 """Whether instances answer, asked as devices ask: each at its own address, and the broker for what it offers."""
 
 import httpx
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from astraea.protocol import Candidates, Location
+from astraea.protocol import Instance
 
 from .engines import InstanceStatus
 from .errors import BrokerError
 
 _TIMEOUT_S = 2.0
-_MOST_CANDIDATES = 50
-"""As many as a broker gives at once; the instance of a node is near the node's place, so it is among them."""
+_Instances = TypeAdapter(list[Instance])
 
 
 def new_client() -> httpx.Client:
@@ -36,29 +35,24 @@ def check_broker(client: httpx.Client, broker: str) -> None:
         raise _no_broker(broker, "something else answers there")
 
 
-def _offered(client: httpx.Client, broker: str, service: str, location: Location | None) -> frozenset[str]:
-    """Ids of the instances that the broker offers to a device at this place."""
-    query: dict[str, float] = {"limit": _MOST_CANDIDATES} | ({} if location is None else location.model_dump())
-    reply = _get(client, broker, f"/v1/services/{service}/candidates", query)
-    if reply.status_code == httpx.codes.NOT_FOUND:
-        return frozenset()
+def _listed(client: httpx.Client, broker: str, service: str) -> frozenset[str]:
+    """Ids of the instances that hold a lease, whatever share of the devices their revision has."""
+    reply = _get(client, broker, "/v1/instances", {"service": service})
     try:
-        candidates = Candidates.model_validate_json(reply.content).candidates
+        return frozenset(instance.id for instance in _Instances.validate_json(reply.content))
     except ValidationError:
-        raise _no_broker(broker, f"it answered {reply.status_code}, not with candidates") from None
-    return frozenset(candidate.instance.id for candidate in candidates)
+        raise _no_broker(broker, f"it answered {reply.status_code}, not with instances") from None
 
 
 def is_offered(client: httpx.Client, instance: InstanceStatus) -> bool:
-    """Whether the instance's broker offers it to devices near its node; False also when that broker doesn't answer."""
+    """Whether the instance's broker has it to offer to devices; False also when that broker doesn't answer."""
     try:
-        plan = instance.plan
-        return instance.id in _offered(client, plan.broker, plan.service, plan.node.location)
+        return instance.id in _listed(client, instance.plan.broker, instance.plan.service)
     except BrokerError:
         return False
 
 
-def _get(client: httpx.Client, broker: str, path: str, query: dict[str, float] | None = None) -> httpx.Response:
+def _get(client: httpx.Client, broker: str, path: str, query: dict[str, str] | None = None) -> httpx.Response:
     try:
         return client.get(f"{broker.rstrip('/')}{path}", params=query)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

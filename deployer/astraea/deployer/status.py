@@ -28,7 +28,7 @@ class InstanceView(BaseModel):
     ready: bool
     """Whether it answers and says that it is ready."""
     offered: bool
-    """Whether the broker offers it to devices near its node."""
+    """Whether the broker has it to offer to devices."""
 
 
 def look(engine: Engine, service: str | None = None) -> list[InstanceView]:

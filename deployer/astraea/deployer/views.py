@@ -10,6 +10,8 @@ from .engines import InstanceStatus
 from .inspection.folder import ServiceView
 from .nodes import Node
 from .packaging.stages import Stage
+from .rollout.canary import Judgement
+from .rollout.judging import quantile_s
 from .status import InstanceView
 
 _STEP_STYLES = {"starting": "dim", "loading": "yellow", "ready": "cyan", "serving": "green"}
@@ -59,6 +61,17 @@ def progress_table(progress: Iterable[Progress]) -> Table:
     table = _table("node", "instance", "")
     for instance, step in progress:
         table.add_row(instance.plan.node.name, instance.id, f"[{_STEP_STYLES[step]}]{step}[/]")
+    return table
+
+
+def judgement_table(judgement: Judgement) -> Table:
+    """How a canary does beside the stable revision."""
+    table = _table(f"{judgement.percent:g} % of devices, {judgement.left_s:.0f} s left", "requests>", "failed>", "p95>")
+    for name, sample in (("new revision", judgement.canary), ("stable", judgement.stable)):
+        slow_s = quantile_s(sample.within, 0.95)
+        table.add_row(
+            name, str(sample.requests), str(sample.errors), "" if slow_s is None else f"{slow_s * 1e3:.0f} ms"
+        )
     return table
 
 

@@ -8,7 +8,8 @@ from rich.live import Live
 
 from ..deployment import Progress
 from ..packaging.stages import Stage
-from ..views import progress_table
+from ..rollout.canary import Judgement
+from ..views import judgement_table, progress_table
 
 _MIN_COLUMNS = 140
 
@@ -37,12 +38,33 @@ def showing_stages() -> Iterator[Callable[[Stage], None]]:
         yield lambda stage: shown.update(f"building: {stage.name} took {stage.duration_s:.1f} s")
 
 
+class Shown:
+    """Shows how a deployment goes to a person who watches; to nobody without a terminal.
+
+    Args:
+        live: where; None for nobody.
+    """
+
+    def __init__(self, live: Live | None) -> None:
+        self._live = live
+
+    def progress(self, progress: Sequence[Progress]) -> None:
+        """How far instances have come."""
+        if self._live is not None:
+            self._live.update(progress_table(progress))
+
+    def judged(self, judgement: Judgement) -> None:
+        """How a canary's step goes."""
+        if self._live is not None:
+            self._live.update(judgement_table(judgement))
+
+
 @contextlib.contextmanager
-def showing_progress() -> Iterator[Callable[[Sequence[Progress]], None]]:
-    """Shows a deployment's progress while it lasts, to a person who watches."""
+def showing_progress() -> Iterator[Shown]:
+    """Shows a deployment's progress while it lasts."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _progress: None
+        yield Shown(None)
         return
     with Live(console=console, transient=True) as live:
-        yield lambda progress: live.update(progress_table(progress))
+        yield Shown(live)

@@ -15,6 +15,7 @@ from ..errors import DeployError
 from ..images import ServiceImage
 from ..packaging.base import DEFAULT_BASE
 from ..placement import place
+from ..rollout.canary import parse_canary
 from ..status import look
 from ..views import deployment_table, status_table
 from .consoles import out, showing_progress
@@ -47,20 +48,36 @@ def deploy(
         str, typer.Option(envvar="ASTRAEA_BASE", metavar="IMAGE", help="What a container image is built on.")
     ] = DEFAULT_BASE,
     allow: AllowOption = None,
+    canary: Annotated[
+        str | None,
+        typer.Option(metavar="5,25,100", help="Give a new revision this share of devices (%), step by step."),
+    ] = None,
+    every: Annotated[str, typer.Option(metavar="30s|2m|1h", help="How long each of those steps is watched.")] = "2m",
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all instances to serve.")] = 300.0,
 ) -> None:
     """Run a service on the nodes that suit it, one instance on each, and wait until it serves.
 
-    A new revision starts beside the old one, which ends when the new one serves.
+    A new revision starts beside the old one, which ends when the new one serves. With --canary devices move over step
+    by step, and all go back to the old revision as soon as the new one fails more requests or is slower.
 
-    Example: `astraea deploy plates --node hz-1 --node hz-2`, or
+    Example: `astraea deploy plates --canary 5,25,100 --every 2m`, or
     `astraea deploy plates --engine docker --registry registry.example:5000`
     """
+    steps = None if canary is None else parse_canary(canary, every)
     fleet = open_fleet(engine)
     image = _image(target, allow or (), fleet, node or (), registry=registry, base=base)
     nodes = place(image.spec, fleet.nodes, node or ())
-    with showing_progress() as show:
-        done = deployment.deploy(image, nodes, fleet.engine, broker.rstrip("/"), timeout_s=timeout, on_progress=show)
+    with showing_progress() as shown:
+        done = deployment.deploy(
+            image,
+            nodes,
+            fleet.engine,
+            broker.rstrip("/"),
+            timeout_s=timeout,
+            on_progress=shown.progress,
+            canary=steps,
+            on_judged=shown.judged,
+        )
     out().print(deployment_table(done))
 
 

@@ -1,0 +1,78 @@
+"""What instances have measured of their answers, from their /metrics."""
+
+from collections.abc import Iterable, Mapping
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from ..engines import InstanceStatus
+from .judging import Sample
+
+_NOTHING = Sample(0, 0, {})
+_SERVER_ERROR = 500
+
+
+class Sampler:
+    """What a revision's instances answered since they were first seen.
+
+    Args:
+        client: asks them.
+        instances: of one revision.
+    """
+
+    def __init__(self, client: httpx.Client, instances: Iterable[InstanceStatus]) -> None:
+        self._client, self._urls = client, [instance.url for instance in instances if instance.url is not None]
+        self._before = self._counts()
+
+    def sample(self) -> Sample:
+        """The counts since then; those of an instance that doesn't answer now, or has started anew, are left out."""
+        now = self._counts()
+        since = [_difference(now[url], self._before.get(url, _NOTHING)) for url in now]
+        return _sum(sample for sample in since if sample.requests >= 0)
+
+    def _counts(self) -> dict[str, Sample]:
+        found = {url: self._count(url) for url in self._urls}
+        return {url: sample for url, sample in found.items() if sample is not None}
+
+    def _count(self, url: str) -> Sample | None:
+        try:
+            return read_metrics(self._client.get(f"{url}/metrics").raise_for_status().text)
+        except (httpx.HTTPError, ValueError):
+            return None
+
+
+def read_metrics(text: str) -> Sample:
+    """What an edge server has answered so far.
+
+    Raises:
+        ValueError: it is no text of Prometheus's.
+    """
+    requests = errors = 0
+    within: dict[float, int] = {}
+    for family in text_string_to_metric_families(text):
+        for name, labels, value, *_ in family.samples:
+            if name == "astraea_requests_total":
+                requests += int(value)
+                errors += int(value) if int(labels["status"]) >= _SERVER_ERROR else 0
+            elif name == "astraea_stage_seconds_bucket" and labels["stage"] == "total":
+                within[float(labels["le"])] = int(value)
+    return Sample(requests, errors, within)
+
+
+def _difference(now: Sample, before: Sample) -> Sample:
+    within = {bound: count - before.within.get(bound, 0) for bound, count in now.within.items()}
+    return Sample(now.requests - before.requests, now.errors - before.errors, within)
+
+
+def _sum(samples: Iterable[Sample]) -> Sample:
+    requests = errors = 0
+    within: dict[float, int] = {}
+    for sample in samples:
+        requests, errors = requests + sample.requests, errors + sample.errors
+        _add(within, sample.within)
+    return Sample(requests, errors, within)
+
+
+def _add(total: dict[float, int], more: Mapping[float, int]) -> None:
+    for bound, count in more.items():
+        total[bound] = total.get(bound, 0) + count

@@ -1,0 +1,102 @@
+"""Canaries: promoted by themselves when they do no worse, taken back by themselves when they do."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astraea.deployer.errors import DeployError
+from astraea.deployer.rollout.canary import CanaryPlan, parse_canary, weights
+from astraea.deployer.rollout.judging import MIN_REQUESTS, Sample, judge, quantile_s
+from astraea.deployer.rollout.sampling import read_metrics
+
+from .conftest import Cli, WriteService, instances
+from .load import Load
+
+STEADY = "import time\n\n\ndef predict(model: None, name: str) -> str:\n    time.sleep(0.01)\n    return name\n"
+SLOW = STEADY.replace("0.01", "0.03")
+FAILING = "import random\n" + STEADY.replace("    time", "    assert random.random() > 0.2\n    time")
+
+
+def deployed(cli: Cli, write_service: WriteService, broker: str, handler: str, *, status: int) -> tuple[str, Load]:
+    """Deploy a steady revision, then another beside it in steps, under load; what the command says."""
+    cli("deploy", write_service(handler=STEADY))
+    folder = write_service(handler=handler, version="1.1.0")
+    with Load(broker) as load:
+        done = cli("deploy", folder, "--canary", "50", "--every", "6s", status=status)
+    return done.stdout + done.stderr, load
+
+
+def test_a_good_canary_is_promoted(cli: Cli, broker: str, write_service: WriteService) -> None:
+    _, load = deployed(cli, write_service, broker, STEADY + "# better\n", status=0)
+    assert load.failures == []
+    assert [view.revision[:5] for view in instances()] == ["1.1.0"]
+
+
+@pytest.mark.parametrize(("handler", "reason"), [(FAILING, "requests failed"), (SLOW, "95th percentile")])
+def test_a_bad_canary_is_taken_back(
+    cli: Cli, broker: str, write_service: WriteService, handler: str, reason: str
+) -> None:
+    said, _ = deployed(cli, write_service, broker, handler, status=1)
+    assert "the new revision was taken back at 50 %" in said
+    assert reason in said
+    assert [view.revision[:5] for view in instances() if view.state == "running"] == ["1.0.0"]
+    with Load(broker) as afterwards:
+        cli("status")
+    assert afterwards.failures == []
+
+
+def sample(requests: int, errors: int, seconds: float = 0.01) -> Sample:
+    return Sample(requests, errors, {bound: requests * (bound >= seconds) for bound in (0.01, 0.05, 0.1, math.inf)})
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "reason"),
+    [
+        (sample(100, 20), sample(100, 0), "20.0% of 100"),
+        (sample(100, 1), sample(1000, 5), None),
+        (sample(100, 20), sample(100, 20), None),
+        (sample(100, 0, 0.1), sample(100, 0, 0.01), "95th percentile"),
+        (sample(MIN_REQUESTS - 1, MIN_REQUESTS - 1), sample(100, 0), None),
+    ],
+)
+def test_a_canary_is_judged_against_the_stable_revision(canary: Sample, stable: Sample, reason: str | None) -> None:
+    found = judge(canary, stable)
+    assert found is None if reason is None else reason in str(found)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_equal_revisions_are_never_judged_bad(requests: int, errors: int) -> None:
+    same = sample(requests, min(errors, requests))
+    assert judge(same, same) is None
+
+
+def test_quantiles_are_prometheus() -> None:
+    assert quantile_s({0.1: 50, 0.2: 100, math.inf: 100}, 0.75) == pytest.approx(0.15)
+    assert quantile_s({0.1: 0, math.inf: 10}, 0.5) == 0.1
+    assert quantile_s({}, 0.5) is None
+
+
+def test_metrics_are_counted_by_who_is_at_fault() -> None:
+    text = "".join(
+        f'astraea_requests_total{{status="{status}"}} {count}\n' for status, count in ((200, 7), (415, 2), (500, 3))
+    )
+    found = read_metrics(f"# TYPE astraea_requests counter\n{text}")
+    assert (found.requests, found.errors) == (12, 3)
+
+
+def test_shares_always_sum_to_the_whole_and_the_canary_comes_first() -> None:
+    for percent, others in itertools.product((0, 5, 100), (["a"], ["a", "b"])):
+        found = weights("new", percent, others)
+        assert sum(found.values()) == pytest.approx(100)
+        assert next(iter(found)) == "new"
+
+
+def test_steps_are_read_and_end_with_all_devices() -> None:
+    assert parse_canary("5,25", "2m") == CanaryPlan((5, 25, 100), 120)
+    assert parse_canary("0,100", "1.5h") == CanaryPlan((0, 100), 5400)
+    for percents, every in (("25,5", "2m"), ("x", "2m"), ("5,101", "2m"), ("-1", "2m"), ("5", "soon")):
+        with pytest.raises(DeployError):
+            parse_canary(percents, every)
