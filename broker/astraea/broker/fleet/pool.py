@@ -4,7 +4,7 @@ A device's question is answered by comparing all of them. In columns that takes 
 attributes of as many objects would take milliseconds; the objects are kept beside, for the few that are then told of.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum, auto
 from math import cos, radians, sin
 
@@ -58,6 +58,8 @@ class Pool:
         self._lease_s = lease_s
         self.instances: list[Instance] = []
         self.rows: dict[str, int] = {}
+        self._by_node: dict[str, list[int]] | None = None
+        """Rows by node; None when it has to be made anew."""
         self._columns = np.empty((len(Column) + _BUCKETS, _FIRST_ROWS))
         self._bucket_s = claim_s * _LATENESS / (_BUCKETS - 1)  # the one that is being filled comes on top
         self._bucket = 0
@@ -73,6 +75,14 @@ class Pool:
     def places(self) -> NDArray[np.float64]:
         """Points on the unit sphere, 3 x rows."""
         return self._columns[: Column.Z + 1, : len(self.instances)]
+
+    def rows_on(self, node: str) -> Sequence[int]:
+        """The rows of the instances on a node."""
+        if self._by_node is None:
+            self._by_node = {}
+            for row, instance in enumerate(self.instances):
+                self._by_node.setdefault(instance.node, []).append(row)
+        return self._by_node.get(node, ())
 
     def put(self, instance: Instance, expires_at: float) -> None:
         """Add an instance or take over what is new about it."""
@@ -109,6 +119,7 @@ class Pool:
 
     def remove(self, instance_id: str) -> None:
         """Forget an instance; the last one takes its row."""
+        self._by_node = None
         row = self.rows.pop(instance_id)
         last = self.instances.pop()
         if last.id != instance_id:
@@ -149,6 +160,7 @@ class Pool:
         self._columns[Column.CLAIMED] = self._columns[len(Column) :].sum(axis=0)
 
     def _add(self, instance: Instance) -> None:
+        self._by_node = None
         row = len(self.instances)
         if row == self._columns.shape[1]:
             self._columns = np.concatenate((self._columns, np.empty_like(self._columns)), axis=1)
@@ -169,6 +181,8 @@ class Pool:
 
     def _renew(self, row: int, instance: Instance) -> None:
         known, self.instances[row] = self.instances[row], instance
+        if known.node != instance.node:
+            self._by_node = None
         values = self._columns[:, row]
         in_flight, _, service_ms = values[Column.IN_FLIGHT : Column.CLAIMED].tolist()
         in_flight += _SMOOTHING * (instance.load.in_flight - in_flight)

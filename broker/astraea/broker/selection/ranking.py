@@ -146,10 +146,10 @@ def _model_rtt_ms(km: Floats) -> Floats:
 
 
 def _blend(pool: Pool, measured: Mapping[str, tuple[float, float]], rtt_ms: Floats, weight: Floats) -> None:
-    for row, instance in enumerate(pool.instances):
-        if (known := measured.get(instance.node)) is not None:
-            weight[row] = known[1]
-            rtt_ms[row] += (known[0] - rtt_ms[row]) * known[1] / (known[1] + PRIOR_REPORTS)
+    for node, (node_ms, reports) in measured.items():
+        for row in pool.rows_on(node):
+            weight[row] = reports
+            rtt_ms[row] += (node_ms - rtt_ms[row]) * reports / (reports + PRIOR_REPORTS)
 
 
 def _known_service_ms(service_ms: Floats) -> Floats:
@@ -181,11 +181,9 @@ def _order(pool: Pool, rows: NDArray[np.int_], keys: Floats, terms: _Terms, limi
     if keys.size > limit:
         near = keys <= np.partition(keys, limit - 1)[limit - 1]
         rows, keys = rows[near], keys[near]
-    km = np.nan_to_num(terms.km, nan=NEUTRAL_KM)
-    order = [
-        (key, km[row], terms.use[row], pool.instances[row].id, row)
-        for key, row in zip(keys.tolist(), rows.tolist(), strict=True)
-    ]
+    km = np.nan_to_num(terms.km[rows], nan=NEUTRAL_KM).tolist()
+    ids = [pool.instances[row].id for row in rows.tolist()]
+    order = list(zip(keys.tolist(), km, terms.use[rows].tolist(), ids, rows.tolist(), strict=True))
     return [row for *_, row in sorted(order)[:limit]]
 
 
