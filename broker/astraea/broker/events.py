@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -60,7 +60,7 @@ class Events:
         """The newest events, in the order in which they happened, those up to the number `after` left out."""
         return [event for event in self._kept if event.number > after][-count:]
 
-    async def watch(self, after: int | None = None) -> AsyncIterator[Event]:
+    async def watch(self, after: int | None = None) -> AsyncGenerator[Event, None]:
         """Every event from now on; with `after`, first those since that number that are still known."""
         queue: asyncio.Queue[Event] = asyncio.Queue(_UNREAD)
         self._watchers.add(queue)

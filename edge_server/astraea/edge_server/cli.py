@@ -57,6 +57,10 @@ def serve(
     broker: Annotated[
         str | None, typer.Option(envvar="ASTRAEA_BROKER", help="URL of the broker to register with; none without it.")
     ] = None,
+    broker_key_file: Annotated[
+        Path | None,
+        typer.Option(help="File with a node's key for that broker; ASTRAEA_BROKER_KEY may be the key itself."),
+    ] = None,
     node: Annotated[str | None, typer.Option(help="Name of this node.", show_default="the host's name")] = None,
     region: Annotated[str | None, typer.Option(help="Region of this node.", show_default="the template's")] = None,
     lat: Annotated[float | None, typer.Option(help="Where this node is: latitude in degrees.")] = None,
@@ -143,6 +147,7 @@ def serve(
             limits,
             broker_url,
             security,
+            _key(broker_key_file, "--broker-key-file", "ASTRAEA_BROKER_KEY"),
             ice_servers=ice_servers,
             sources=sources,
             swap=swap,
@@ -154,11 +159,11 @@ def serve(
         os._exit(0)
 
 
-def _key(file: Path | None) -> SecretStr | None:
-    """The instance's key, of a file or else of the environment: never an option, which any process could see."""
+def _key(file: Path | None, option: str = "--api-key-file", variable: str = "ASTRAEA_API_KEY") -> SecretStr | None:
+    """A key, of a file or else of the environment: never an option, which any process could see."""
     if file is not None:
-        return read_key(file)
-    key = os.environ.get("ASTRAEA_API_KEY")
+        return read_key(file, option)
+    key = os.environ.get(variable)
     return check_key(key) if key else None
 
 

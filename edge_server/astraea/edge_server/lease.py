@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 
 import httpx
+from pydantic import SecretStr
 
 from astraea.protocol import Instance, Lease, Problem
 
@@ -24,7 +25,10 @@ class _BrokerError(Exception):
 
 @contextlib.asynccontextmanager
 async def leased(
-    broker: str, describe: Callable[[], Instance | None], changed: asyncio.Event | None = None
+    broker: str,
+    describe: Callable[[], Instance | None],
+    changed: asyncio.Event | None = None,
+    key: SecretStr | None = None,
 ) -> AsyncIterator[None]:
     """Keep a lease for as long as the context lasts, and give it back at its end.
 
@@ -35,8 +39,10 @@ async def leased(
         describe: The instance with its load of that moment, called for each heartbeat; None to give the lease back
             until it is there again.
         changed: Set when there is news that the broker shouldn't wait for.
+        key: A node's key, for a broker that asks for one.
     """
-    async with httpx.AsyncClient(base_url=broker, timeout=_TIMEOUT_S) as client:
+    headers = {} if key is None else {"authorization": f"Bearer {key.get_secret_value()}"}
+    async with httpx.AsyncClient(base_url=broker, timeout=_TIMEOUT_S, headers=headers) as client:
         keeper = _Keeper(client, describe, changed or asyncio.Event())
         keeping = asyncio.create_task(keeper.keep())
         try:

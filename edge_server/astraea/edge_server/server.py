@@ -73,6 +73,8 @@ class Serving:
     broker: str | None
     """Its base URL; None to serve without one."""
     security: Security = Security()
+    broker_key: SecretStr | None = None
+    """A node's key, for a broker that asks for one."""
     swap: bool = False
     """Whether a new version is loaded only when the old one has gone."""
     reload: bool = False
@@ -217,7 +219,7 @@ async def _stay(serving: Serving, api: Api, stop: asyncio.Event) -> None:
     """Be on the broker's list, if there is a broker, until it is time to stop."""
     async with contextlib.AsyncExitStack() as stack:
         if serving.broker is not None:
-            await stack.enter_async_context(leased(serving.broker, api.offered, api.changed))
+            await stack.enter_async_context(leased(serving.broker, api.offered, api.changed, serving.broker_key))
         await stop.wait()
         api.draining = True
 
