@@ -96,7 +96,7 @@ class Figures:
     us_per_ask: float
 
 
-def world(devices: int, nodes: int, seed: int) -> World:
+def world(devices: int, nodes: int, seed: int, surprise: float) -> World:
     chance = np.random.default_rng(seed)
     people = np.array([city.people for city in CITIES])
     share = people / people.sum()
@@ -134,8 +134,8 @@ def world(devices: int, nodes: int, seed: int) -> World:
     places = np.array([unit_vector(instance.location) for instance in instances]).T
     km = np.array([distances_km(places, Location(lat=c.lat, lon=c.lon)) for c in CITIES])
     base = expected_rtt_ms(0.0)
-    detour = np.exp(chance.normal(0, 0.25, km.shape))
-    rtt_ms = base * np.exp(chance.normal(0, 0.1, km.shape)) + km * (expected_rtt_ms(1.0) - base) * detour
+    detour = np.exp(chance.normal(0, surprise, km.shape))
+    rtt_ms = base * np.exp(chance.normal(0, surprise / 2, km.shape)) + km * (expected_rtt_ms(1.0) - base) * detour
     cost = price * service_ms / (3.6 * capacity) + traffic * _REQUEST_BYTES / 1e3
     region = np.array([CITIES[h].region for h in home])
     weight = MS_PER_COST[_OBJECTIVE]
@@ -444,12 +444,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nodes", type=int, default=1000, help="(default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the world and of chance (default: %(default)s)")
     parser.add_argument(
+        "--surprise",
+        type=float,
+        default=0.1,
+        help="how far round trips are from the model of the distance, as a standard deviation (default: %(default)s)",
+    )
+    parser.add_argument(
         "--only", nargs="+", default=["nearest", "round robin", "least loaded", "astraea"], help="policies"
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures to a file")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="also draw the 95th percentile over time")
     given = parser.parse_args(arguments)
-    w = world(given.devices, given.nodes, given.seed)
+    w = world(given.devices, given.nodes, given.seed, given.surprise)
     results = run(w, given.seed, given.only)
     figures = [figure for figure, _ in results.values()]
     print(table(figures))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FULL = 0.95
+FULL = 0.9
 """Of an instance's capacity in use, from where the queue is taken to grow as a fluid's would: steeply, but finitely."""
 _OVERFLOW_SERVICES = 200.0
 """Waits, in services, that each further 100 % of use adds: an instance without room comes after all that have some."""
