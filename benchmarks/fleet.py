@@ -3,8 +3,8 @@
 The broker's own selection against nearest node, round robin and least loaded, and against the fractional optimum of a
 linear program that knows everything. Devices are in real cities by population, and so are nodes, of unlike size, speed
 and price. A flash crowd of 20 % of all devices comes up in one city within ten seconds; later every node of another
-region fails at once. Round trips are not what the broker's model of the distance says: each pair of city and node
-differs from it at random, and the broker learns that only from devices' reports.
+region fails at once. With `--surprise`, round trips differ from the broker's model of the distance: each pair of city
+and node at random, which the optimum knows and the broker learns only from devices' reports.
 
 Every device asks when it starts, every half minute, and when its node fails; it moves to where it is told. Its response
 time, each second, is round trip + service + the wait that the node's load makes (Sakasegawa's formula, as a truth of
@@ -446,7 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--surprise",
         type=float,
-        default=0.1,
+        default=0.0,
         help="how far round trips are from the model of the distance, as a standard deviation (default: %(default)s)",
     )
     parser.add_argument(

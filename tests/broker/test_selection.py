@@ -225,18 +225,19 @@ def test_the_instance_in_use_stays_first_until_another_is_clearly_better(make_in
 
 
 def test_devices_told_to_go_somewhere_count_until_they_have_to_ask_again(make_instance: MakeInstance) -> None:
-    pool = pool_of([make_instance("a", load=Load(capacity=2))])  # whose devices ask every 10 s
+    load = Load(capacity=2, service_ms=100)
+    pool = pool_of([make_instance("a", load=load)])  # whose devices ask every 10 s
 
     def use() -> float:
         reasons = rank_pool(pool, Ask(explain=True), now=0.0)[0].reasons
         assert reasons is not None
         return reasons.use
 
-    pool.claim("a", 1.0, now=100.0)
-    pool.claim("a", 0.5, now=105.0)
+    pool.claim("a", 10.0, now=100.0)
+    pool.claim("a", 5.0, now=105.0)
     for now, expected in ((110.0, 0.75), (115.5, 0.25), (121.0, 0.0), (1000.0, 0.0)):
         pool.settle(now)
-        pool.put(make_instance("a", load=Load(capacity=2)), 1.0)
+        pool.put(make_instance("a", load=load), 1.0)
         assert use() == expected
     pool.put(make_instance("a", load=Load(in_flight=2, capacity=2)), 1.0)
     assert use() < 0.2  # once may be chance
@@ -283,7 +284,7 @@ def test_many_that_ask_at_once_are_spread_by_what_there_is_room_for(make_instanc
     told: Counter[str] = Counter()
     for _ in range(400):
         best = rank_pool(pool, Ask(lat=30.27, lon=120.16), now=0.0, chance=np.random.default_rng(told.total()))[0]
-        pool.claim(best.instance.id, 0.1, now=0.0)
+        pool.claim(best.instance.id, 2.0, now=0.0)
         told[best.instance.id] += 1
     assert all(told[name] * 0.1 <= capacity for name, capacity in (("near", 10), ("next", 10), ("far", 30)))
     assert told["near"] > 60

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from math import isnan
 
 import numpy as np
 from pydantic import BaseModel
@@ -17,7 +16,7 @@ from .errors import StoreError, UnknownServiceError
 from .events import Events
 from .fleet import Column, Pool, Registry
 from .metrics import Metrics, ServiceFigures
-from .selection import UNMEASURED_SERVICE_MS, Ask, Matcher, Report, Reports, Sharing, rank, side
+from .selection import Ask, Matcher, Report, Reports, Sharing, rank, side
 from .store import Collection, Keeper, Key, Kind, Mirror, Store
 
 _log = logging.getLogger(__name__)
@@ -142,7 +141,7 @@ class Broker:
         pool.settle(now)
         pool.doubt(ask.unreachable)
         if ask.current in pool.rows:
-            pool.release(ask.current, _at_once(pool, ask.current, ask.rate))
+            pool.release(ask.current, ask.rate)
         sharing = self.sharings.items.get(service) or _ALIKE
         ranked = rank(
             pool,
@@ -157,7 +156,7 @@ class Broker:
         )
         if ranked:
             best = ranked[0].instance
-            pool.claim(best.id, _at_once(pool, best.id, ask.rate), now)
+            pool.claim(best.id, ask.rate, now)
             self.metrics.told.labels(service, best.revision).inc()
         return Candidates.model_construct(service=service, candidates=tuple(ranked), ttl_s=self.ttl_s)
 
@@ -247,12 +246,6 @@ class Broker:
 
 
 _ALIKE = Sharing()
-
-
-def _at_once(pool: Pool, instance_id: str, rate: float) -> float:
-    """How many requests of a device an instance has under way at a time (Little's law)."""
-    service_ms = float(pool.column(Column.SERVICE_MS)[pool.rows[instance_id]])
-    return rate / 1e3 * (UNMEASURED_SERVICE_MS if isnan(service_ms) else service_ms)
 
 
 async def _every(seconds: float, work: Callable[[], object]) -> None:

@@ -38,7 +38,7 @@ class Column(IntEnum):
     SERVICE_MS = auto()
     """About the least of the medians reported lately."""
     CLAIMED = auto()
-    """Requests at once that the devices bring which were told to use it and have not had to ask again since."""
+    """Requests a second of the devices that were told to use it and have not had to ask again since."""
     PRICE_PER_HOUR = auto()
     PRICE_PER_GB = auto()
     EXPIRES_AT = auto()
@@ -127,14 +127,14 @@ class Pool:
             self.rows[last.id] = row
             self._columns[:, row] = self._columns[:, len(self.instances)]
 
-    def claim(self, instance_id: str, requests_at_once: float, now: float) -> None:
+    def claim(self, instance_id: str, rate: float, now: float) -> None:
         """Expect a device's load on the instance that it was just told to use, until it has to ask again."""
         row = self.rows[instance_id]
         self.settle(now)
-        self._columns[len(Column) + self._bucket % _BUCKETS, row] += requests_at_once
-        self._columns[Column.CLAIMED, row] += requests_at_once
+        self._columns[len(Column) + self._bucket % _BUCKETS, row] += rate
+        self._columns[Column.CLAIMED, row] += rate
 
-    def release(self, instance_id: str, requests_at_once: float) -> None:
+    def release(self, instance_id: str, rate: float) -> None:
         """Drop the claim of a device that asks again: of those that are left, the oldest is about its."""
         row = self.rows.get(instance_id)
         if row is None:
@@ -142,10 +142,10 @@ class Pool:
         claims = self._columns[len(Column) :, row]
         for age in range(_BUCKETS - 1, -1, -1):
             bucket = (self._bucket - age) % _BUCKETS
-            dropped = min(requests_at_once, float(claims[bucket]))
+            dropped = min(rate, float(claims[bucket]))
             claims[bucket] -= dropped
-            requests_at_once -= dropped
-            if requests_at_once <= 0:
+            rate -= dropped
+            if rate <= 0:
                 break
         self._columns[Column.CLAIMED, row] = claims.sum()
 

@@ -132,7 +132,8 @@ def _terms(pool: Pool, ask: Ask, measured: Mapping[str, tuple[float, float]], ms
         _blend(pool, measured, rtt_ms, weight)
     service_ms = _known_service_ms(pool.column(Column.SERVICE_MS))
     capacity = pool.column(Column.CAPACITY)
-    use = np.maximum(pool.reported(), pool.column(Column.CLAIMED)) / capacity
+    claimed = pool.column(Column.CLAIMED) * service_ms / 1e3  # under way at a time, by Little's law
+    use = np.maximum(pool.reported(), claimed) / capacity
     cost = pool.column(Column.PRICE_PER_HOUR) * service_ms / (3.6 * capacity)  # a million of them, an hour's 3.6e6 ms
     cost = cost + pool.column(Column.PRICE_PER_GB) * (ask.request_bytes / 1e3)
     wait_ms, crowding_ms = wait_and_crowding_ms(use, capacity, service_ms)
