@@ -64,10 +64,12 @@ def start_broker(tmp_path: Path) -> Iterator[StartBroker]:
         yield lambda *arguments: stack.enter_context(_started(tmp_path, *arguments))
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of one broker process that all tests of a module share."""
-    with _started(tmp_path_factory.mktemp("state")) as (_, client):
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of one broker process that all tests of a module share, with a store of each kind in turn."""
+    postgres = request.param == "postgres"
+    store = ("--store", _new_database(request.getfixturevalue("postgres"))) if postgres else ()
+    with _started(tmp_path_factory.mktemp("state"), *store) as (_, client):
         yield client
 
 
@@ -103,13 +105,17 @@ def postgres() -> Iterator[str]:
             subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder)
 
 
-@pytest.fixture
-def database(postgres: str) -> str:
-    """The address of a new, empty database."""
+def _new_database(postgres: str) -> str:
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type, call-overload, unused-ignore]
     return f"{postgres}/{name}"
+
+
+@pytest.fixture
+def database(postgres: str) -> str:
+    """The address of a new, empty database."""
+    return _new_database(postgres)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
