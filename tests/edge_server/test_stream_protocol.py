@@ -248,6 +248,16 @@ def test_a_server_that_ends_answers_what_it_has_and_says_so(
     assert server.process.wait(timeout=20) == 0
 
 
+def test_others_can_follow_a_stream(url: str) -> None:
+    base = url.replace("ws:", "http:").removesuffix("/stream")
+    with stream(url) as client:
+        with httpx.stream("GET", f"{base}/results/{client.hello['session']}", timeout=20) as events:
+            client.send(frame(1, b"abc"))
+            event = next(line for line in events.iter_lines() if line.startswith("data:"))
+        assert client.results(1)[0][:2] == (1, 200)
+    assert '"output":3' in event
+
+
 def test_the_documentation_s_client_is_a_whole_client(url: str, tmp_path: Path) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/stream-protocol.md").read_text()
     [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
