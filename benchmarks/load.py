@@ -106,30 +106,37 @@ def closed_loop(
     seconds: float,
     headers: Mapping[str, str] | None = None,
     path: str = "/predict",
+    ready: Callable[[], None] = lambda: None,
 ) -> list[Exchange]:
-    """So many clients, each sending its next request as soon as it has its answer."""
+    """So many clients, each sending its next request as soon as it has its answer; see `in_closed_loop`."""
 
     @contextmanager
     def client() -> Iterator[Callable[[], Exchange]]:
         connection = connect(url)
+        connection.connect()
         yield lambda: post(connection, body, headers or {}, path)
         connection.close()
 
-    return in_closed_loop(client, concurrency, seconds)
+    return in_closed_loop(client, concurrency, seconds, ready)
 
 
 def in_closed_loop(
-    client: Callable[[], AbstractContextManager[Callable[[], Exchange]]], concurrency: int, seconds: float
+    client: Callable[[], AbstractContextManager[Callable[[], Exchange]]],
+    concurrency: int,
+    seconds: float,
+    ready: Callable[[], None] = lambda: None,
 ) -> list[Exchange]:
-    """So many clients, each asking anew as soon as it has its answer."""
+    """So many clients, each asking anew as soon as it has its answer; `ready` is called when all have connected."""
     exchanges: list[Exchange] = []
+    connected = threading.Barrier(concurrency, ready)
 
     def work() -> None:
         with client() as ask:
+            connected.wait(_TIMEOUT_S)
+            end_s = time.perf_counter() + seconds
             while time.perf_counter() < end_s:
                 exchanges.append(ask())
 
-    end_s = time.perf_counter() + seconds
     in_threads(concurrency, work)
     return exchanges
 

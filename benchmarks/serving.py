@@ -87,8 +87,8 @@ Side = Callable[[bytes, int, float], Turn]
 """Has a frame answered by so many clients for so many seconds."""
 
 
-Load = Callable[[str, bytes, Mapping[str, str], int, float], list[Exchange]]
-"""Has a server answer a frame, with these headers, to so many clients for so many seconds."""
+Load = Callable[[str, bytes, Mapping[str, str], int, float, Callable[[], None]], list[Exchange]]
+"""Has a server answer a frame, with these headers, to so many clients for so many seconds; told when they connected."""
 
 
 def floor(predict: Callable[[bytes], Any], cores: set[int], frame: bytes, _concurrency: int, seconds: float) -> Turn:
@@ -105,20 +105,29 @@ def floor(predict: Callable[[bytes], Any], cores: set[int], frame: bytes, _concu
     return Turn(len(times), time.perf_counter() - began, sorted(times), detector_ms, cpu_ms)
 
 
-def requests(url: str, frame: bytes, headers: Mapping[str, str], concurrency: int, seconds: float) -> list[Exchange]:
+def requests(  # noqa: PLR0917 - Load's
+    url: str, frame: bytes, headers: Mapping[str, str], concurrency: int, seconds: float, ready: Callable[[], None]
+) -> list[Exchange]:
     headers = {"content-type": "application/octet-stream", **headers}
-    return closed_loop(url, frame, concurrency=concurrency, seconds=seconds, headers=headers)
+    return closed_loop(url, frame, concurrency=concurrency, seconds=seconds, headers=headers, ready=ready)
 
 
-def streams(url: str, frame: bytes, headers: Mapping[str, str], concurrency: int, seconds: float) -> list[Exchange]:
-    return in_closed_loop(partial(stream_client, url, frame, headers), concurrency, seconds)
+def streams(  # noqa: PLR0917 - Load's
+    url: str, frame: bytes, headers: Mapping[str, str], concurrency: int, seconds: float, ready: Callable[[], None]
+) -> list[Exchange]:
+    return in_closed_loop(partial(stream_client, url, frame, headers), concurrency, seconds, ready)
 
 
 def served(load: Load, pid: int, port: int, key: str, frame: bytes, /, concurrency: int, seconds: float) -> Turn:  # noqa: PLR0917 - Side's
-    """By a server."""
+    """By a server, to clients that are connected already."""
     url = f"http://127.0.0.1:{port}"
-    cpu_began, began = cpu_s(pid), time.perf_counter()
-    exchanges = load(url, frame, {"authorization": f"Bearer {key}"}, concurrency, seconds)
+    cpu_began = began = 0.0
+
+    def ready() -> None:
+        nonlocal cpu_began, began
+        cpu_began, began = cpu_s(pid), time.perf_counter()
+
+    exchanges = load(url, frame, {"authorization": f"Bearer {key}"}, concurrency, seconds, ready)
     took = time.perf_counter() - began
     cpu_ms = (cpu_s(pid) - cpu_began) * 1e3
     if failed := [exchange for exchange in exchanges if exchange.status != 200]:
