@@ -26,6 +26,7 @@ from .stream import Stream
 _PING_S = 20.0  # of silence
 _DEAD_S = 45.0  # of silence, a ping included
 _CLOSING_S = 3.0  # for the peer's part of the closing handshake
+_HEAD_BYTES = 128  # received at first: of more, all but the head of a frame would be copied to where it is to lie
 _MOST_AWAITED_BYTES = 64 * 1024  # what the kernel's buffer of a socket surely holds
 _MAX_REASON_BYTES = 123  # RFC 6455, 5.5
 
@@ -62,7 +63,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._api = api
         self._protocol = protocol
         self._transport = transport
-        self._scratch = scratch
+        self._scratch = scratch[:_HEAD_BYTES]
         self._server = server
         self._parts: list[bytes] = []
         """Of a message in fragments."""
