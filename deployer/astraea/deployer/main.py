@@ -38,6 +38,8 @@ VERBS = (
     Verb("deploy", "Run a service on the nodes that suit it.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("status", "Show services, their instances and health.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("logs", "Show what a service's instances print.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
+    Verb("history", "Show what was deployed of a service.", _DEPLOY, "astraea.deployer.cli.past", "deploy"),
+    Verb("rollback", "Go back to an earlier revision.", _DEPLOY, "astraea.deployer.cli.past", "deploy"),
     Verb("remove", "Stop a service everywhere.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("node", "Add, list and remove edge nodes.", _DEPLOY, "astraea.deployer.cli.nodes", "deploy"),
     Verb("serve", "Serve one service from its folder.", _EDGE, "astraea.edge_server.cli", "edge"),

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from .deployment import Deployment, Progress
 from .engines import InstanceStatus
+from .history import Record
 from .inspection.folder import ServiceView
 from .nodes import Node
 from .packaging.stages import Stage
@@ -88,6 +89,15 @@ def deployment_table(deployment: Deployment) -> Table:
 def _where(instance: InstanceStatus) -> tuple[str, str, str, str]:
     node = instance.plan.node
     return node.name, node.region or "", instance.url or "", instance.id
+
+
+def history_table(records: Iterable[Record]) -> Table:
+    """What was deployed, and when."""
+    table = _table("at", "revision", "engine", "nodes", "image")
+    for record in records:
+        at = record.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(at, record.revision, record.engine, ", ".join(record.nodes), record.image)
+    return table
 
 
 def status_table(instances: Iterable[InstanceView]) -> Table:

@@ -12,6 +12,7 @@ from astraea.protocol import ServiceSpec
 from .. import deployment
 from ..engines import Engine, InstanceLog, InstanceStatus
 from ..errors import DeployError
+from ..history import History
 from ..images import ServiceImage
 from ..packaging.base import DEFAULT_BASE
 from ..placement import place
@@ -78,6 +79,13 @@ def deploy(
             canary=steps,
             on_judged=shown.judged,
         )
+    History(image.spec.name).add(
+        revision=image.revision,
+        image=image.reference,
+        engine=engine.value,
+        broker=broker,
+        nodes=[chosen.name for chosen in nodes],
+    )
     out().print(deployment_table(done))
 
 

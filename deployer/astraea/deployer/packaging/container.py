@@ -45,7 +45,7 @@ def own_layer(layout: ImageLayout) -> Layer:
     """The layer of astraea's own code. Needs `writing`."""
     files = {}
     for part in _PARTS:
-        (root,) = [Path(path, part) for path in astraea.__path__ if Path(path, part).is_dir()]
+        root = next(Path(path, part) for path in astraea.__path__ if Path(path, part).is_dir())
         for path in root.rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 files[f"{HOME}/astraea/{part}/{path.relative_to(root)}"] = path
