@@ -78,9 +78,11 @@ async def back_after(stream: WebSocketTransport) -> float:
 
 
 def test_loss_and_reordering_cost_no_frame(lab: Lab) -> None:
-    lab.link.become(Conditions(rate_mbps=30, delay_ms=15, jitter_ms=5, loss_pct=2, reorder_pct=2))
-
     async def send_all(stream: WebSocketTransport) -> None:
+        # A connection whose first packet is lost is given up; the question here is what becomes of one that stands.
+        assert await answered(stream)
+        lab.link.become(Conditions(rate_mbps=30, delay_ms=15, jitter_ms=5, loss_pct=2, reorder_pct=2))
+
         async def one(number: int) -> int:
             payload = PAYLOAD + number.to_bytes(4, "big")
             return int(json.loads((await stream.send(payload, "")).body)["output"]) - sum(payload)
