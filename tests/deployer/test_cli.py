@@ -83,3 +83,17 @@ def test_a_template_with_a_misspelt_key_is_refused_before_anything_starts(
     assert "there is no key `regoin`" in said
     assert "did you mean `region`?" in said
     assert not (home / "state").exists() or list((home / "state" / "astraea" / "nodes").glob("*")) == []
+
+
+def test_a_dry_run_explains_every_node_and_makes_nothing(cli: Cli, home: Path, write_service: WriteService) -> None:
+    for name, region in (("hz-1", "hangzhou"), ("sh-1", "shanghai")):
+        cli("node", "add", name, "--region", region, "--at", "30,120")
+    folder = write_service(keys="region: hangzhou\n")
+    lines = cli("deploy", folder, "--dry-run").stdout.splitlines()[1:]
+    assert [line.rstrip().split(maxsplit=3) for line in lines] == [
+        ["hz-1", "hangzhou", "yes", "it covers hangzhou"],
+        ["sh-1", "shanghai", "no", "it covers shanghai, not hangzhou"],
+    ]
+    named = cli("deploy", folder, "--dry-run", "--node", "sh-1").stdout.splitlines()[1:]
+    assert [line.split()[2] for line in named] == ["no", "yes"]
+    assert not (home / "data").exists()

@@ -11,6 +11,7 @@ from .history import Record
 from .inspection.folder import ServiceView
 from .nodes import Node
 from .packaging.stages import Stage
+from .placement import Verdict
 from .rollout.canary import Judgement
 from .rollout.judging import quantile_s
 from .status import InstanceView
@@ -73,6 +74,14 @@ def judgement_table(judgement: Judgement) -> Table:
         table.add_row(
             name, str(sample.requests), str(sample.errors), "" if slow_s is None else f"{slow_s * 1e3:.0f} ms"
         )
+    return table
+
+
+def verdict_table(verdicts: Iterable[Verdict]) -> Table:
+    """Where a service would run, and why."""
+    table = _table("node", "region", "chosen", "because")
+    for node, chosen, reason in verdicts:
+        table.add_row(node.name, node.region or "", _mark(chosen), reason)
     return table
 
 

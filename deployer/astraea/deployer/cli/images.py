@@ -9,6 +9,7 @@ from rich.console import Console
 
 from astraea.protocol import ServiceSpec, load_service_spec
 
+from ..engines import ContainerEngine
 from ..errors import DeployError
 from ..images import ServiceImage, build_image, default_layout, find_image
 from ..inspection.models import inspect_model
@@ -45,6 +46,14 @@ def build_here(directory: Path, console: Console) -> ServiceImage:
     console.print(build_table(done.stages))
     console.print(f"{done.image.reference} {done.image.digest} in {done.duration_s:.2f} s", highlight=False)
     return done.image
+
+
+def meant_spec(target: str, containers: ContainerEngine | None) -> ServiceSpec:
+    """The service of a folder or image, without making anything."""
+    if Path(target).is_dir():
+        return load_service_spec(Path(target))
+    image = find_image(default_layout(), target) if containers is None else find_container(Reference.parse(target))
+    return image.spec
 
 
 def process_image(target: str, allowed: Collection[str]) -> ServiceImage:

@@ -58,5 +58,6 @@ def rollback(
         allow=None,
         canary=None,
         every="0s",
+        dry_run=False,
         timeout=timeout,
     )

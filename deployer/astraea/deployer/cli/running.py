@@ -15,13 +15,13 @@ from ..errors import DeployError
 from ..history import History
 from ..images import ServiceImage
 from ..packaging.base import DEFAULT_BASE
-from ..placement import place
+from ..placement import explain, place
 from ..rollout.canary import parse_canary
 from ..status import look
-from ..views import deployment_table, status_table
+from ..views import deployment_table, status_table, verdict_table
 from .consoles import out, showing_progress
 from .fleet import EngineName, EngineOption, Fleet, open_fleet
-from .images import AllowOption, container_image, process_image
+from .images import AllowOption, container_image, meant_spec, process_image
 
 app = typer.Typer(add_completion=False)
 
@@ -54,6 +54,7 @@ def deploy(
         typer.Option(metavar="5,25,100", help="Give a new revision this share of devices (%), step by step."),
     ] = None,
     every: Annotated[str, typer.Option(metavar="30s|2m|1h", help="How long each of those steps is watched.")] = "2m",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say where it would run, and why.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all instances to serve.")] = 300.0,
 ) -> None:
     """Run a service on the nodes that suit it, one instance on each, and wait until it serves.
@@ -66,6 +67,9 @@ def deploy(
     """
     steps = None if canary is None else parse_canary(canary, every)
     fleet = open_fleet(engine)
+    if dry_run:
+        out().print(verdict_table(explain(meant_spec(target, fleet.containers), fleet.nodes, node or ())))
+        return
     image = _image(target, allow or (), fleet, node or (), registry=registry, base=base)
     nodes = place(image.spec, fleet.nodes, node or ())
     with showing_progress() as shown:
