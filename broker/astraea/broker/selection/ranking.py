@@ -34,7 +34,7 @@ UNMEASURED_SERVICE_MS = 50.0
 """Assumed when no instance has answered anything yet; one without a time of its own gets the median of the others."""
 SPREAD_MS = 2.0
 """How far apart two scores may be and still change places by chance often, when the best instance is full."""
-HOLD_MS, HOLD_SHARE = 3.0, 0.05
+HOLD_MS, HOLD_SHARE = 2.0, 0.03
 """By how much another must be better than the one in use: moving costs a device a new connection and a cold link."""
 
 
