@@ -25,7 +25,7 @@ from astraea.deployer.oci import (
 )
 from astraea.deployer.packaging.building import ContainerBuild, build_container
 from astraea.deployer.packaging.dependencies import Architecture, Platform, lock, parse_platforms
-from astraea.deployer.packaging.requirements import requirements_of
+from astraea.deployer.packaging.requirements import requirements_of, unread_folders
 from astraea.deployer.registry import Reference, Registry
 from astraea.protocol import load_service_spec
 from tests.conftest import need
@@ -109,12 +109,16 @@ def elf_machines(folder: Path) -> set[str]:
 def test_an_image_has_all_that_its_service_needs_and_starts_it_as_nobody(
     write_service: WriteService, kept_layout: ImageLayout, registry: Registry, tmp_path: Path
 ) -> None:
-    done = build(write_service(handler=NUMBERS), kept_layout, registry)
+    folder = write_service(handler=NUMBERS)
+    done = build(folder, kept_layout, registry)
+    assert "numpy==" in (folder / "astraea.lock").read_text()
     config, root = pulled(registry, done.reference, tmp_path / "root")
     assert (root / "app" / "handler.py").read_text() == NUMBERS
+    assert not (root / "app" / "astraea.lock").exists()
     packages = {path.name for path in (root / "opt" / "astraea").iterdir()}
     assert {"numpy", "onnxruntime", "starlette", "astraea"} <= packages
     assert not {"torch", "sklearn", "fastapi", "docker"} & packages
+    assert not (root / "opt" / "astraea" / "cv2" / "data").exists()
     assert (root / "etc" / "amd64").is_file(), "the base's own layer"
     run = config.config
     assert (run.user, run.stop_signal, run.exposed_ports) == ("65532:65532", "SIGTERM", {"8000/tcp": {}})
@@ -161,16 +165,6 @@ def test_an_image_for_arm64_is_made_here_and_holds_nothing_compiled_for_another_
         assert elf_machines(root) == {architecture}
 
 
-def test_the_lock_is_kept_beside_the_template_and_stays_out_of_the_image(
-    write_service: WriteService, kept_layout: ImageLayout, registry: Registry, tmp_path: Path
-) -> None:
-    folder = write_service()
-    done = build(folder, kept_layout, registry, name="locked")
-    assert "numpy==" in (folder / "astraea.lock").read_text()
-    _, root = pulled(registry, done.reference, tmp_path / "root")
-    assert not (root / "app" / "astraea.lock").exists()
-
-
 @pytest.mark.parametrize(
     ("handler", "written", "expected", "unexpected"),
     [
@@ -188,6 +182,18 @@ def test_requirements_follow_the_handlers_imports_and_what_is_written(
     names = {text.partition(">")[0].partition("<")[0].partition("[")[0] for text in found}
     assert expected <= names
     assert not unexpected & names
+
+
+@pytest.mark.parametrize(
+    ("handler", "unread"),
+    [
+        ("import cv2\n", {"cv2/data", "onnxruntime/transformers"}),
+        ("import cv2\nfaces = cv2.data.haarcascades\n", {"onnxruntime/transformers"}),
+    ],
+)
+def test_folders_that_no_source_names_stay_out(write_service: WriteService, handler: str, unread: set[str]) -> None:
+    folder = write_service(handler=handler)
+    assert unread_folders(folder, load_service_spec(folder)) == unread
 
 
 def test_a_handler_that_is_no_python_is_refused_with_its_line(write_service: WriteService) -> None:

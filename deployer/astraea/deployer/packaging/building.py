@@ -19,7 +19,7 @@ from .dependencies import Architecture
 from .folder import service_layers
 from .packages import locked, packages_layer
 from .pushing import push_image, push_name
-from .requirements import requirements_of
+from .requirements import requirements_of, unread_folders
 from .revision import revision_of, spec_of
 from .stages import Stage, StageWatch
 
@@ -72,7 +72,7 @@ def build_container(
     """
     spec = load_service_spec(directory)
     watch = StageWatch(on_stage)
-    requirements = requirements_of(directory, spec)
+    requirements, unread = requirements_of(directory, spec), unread_folders(directory, spec)
     watch.done("read")
     with ExitStack() as stack:
         registry = stack.enter_context(_registry(target.host))
@@ -88,7 +88,7 @@ def build_container(
             watch.done(name, layer)
         manifests, sent_bytes = [], 0
         for found in bases:
-            packages = packages_layer(layout, text, found.platform)
+            packages = packages_layer(layout, text, found.platform, unread)
             watch.done(f"packages {found.platform.architecture}", packages)
             manifest = write_container(layout, spec, found, [packages, *shared])
             manifests.append(manifest)

@@ -6,7 +6,7 @@ Wheels are unpacked, never built, so an arm64 image comes about on an amd64 mach
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -92,10 +92,11 @@ def unpacked(locked: str, platform: Platform) -> Iterator[Path]:
         yield target
 
 
-def files_of(packages: Path) -> Iterator[Path]:
-    """The files below the folder that belong into an image."""
+def files_of(packages: Path, unread: Collection[str] = ()) -> Iterator[Path]:
+    """The files below the folder that belong into an image; `unread` are folders in it that don't."""
+    left_out = {packages / folder for folder in unread}
     for folder, folders, names in os.walk(packages):
-        folders[:] = [name for name in folders if name not in _UNUSED_FOLDERS]
+        folders[:] = [name for name in folders if name not in _UNUSED_FOLDERS and Path(folder, name) not in left_out]
         yield from (Path(folder, name) for name in names if Path(name).suffix not in _UNUSED_SUFFIXES)
 
 

@@ -1,7 +1,7 @@
 """The layer of an image's Python packages: made once for a lock, then known by it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..files import cache_folder, write_atomically
@@ -31,19 +31,26 @@ def locked(directory: Path, requirements: Sequence[str], platform: Platform) -> 
     return text
 
 
-def packages_layer(layout: ImageLayout, text: str, platform: Platform) -> Layer:
+def packages_layer(layout: ImageLayout, text: str, platform: Platform, unread: Collection[str] = ()) -> Layer:
     """The layer of a lock's packages for a platform; unpacked only if the layout has it no more. Needs `writing`.
+
+    Args:
+        layout: has it, or gets it.
+        text: the lock.
+        platform: what the packages run on.
+        unread: folders of theirs that the service does without.
 
     Raises:
         BuildError: a package can't be had.
     """
-    known = cache_folder() / "packages" / _digest(text, *platform, str(_RECIPE))
+    known = cache_folder() / "packages" / _digest(text, *platform, *sorted(unread), str(_RECIPE))
     diff_id, _, size = (known.read_text(encoding="utf-8") if known.is_file() else "").partition(" ")
     descriptor = layout.layer_of(diff_id) if diff_id else None
     if descriptor is not None:
         return Layer(descriptor, diff_id, int(size), written=False)
     with unpacked(text, platform) as packages:
-        layer = write_layer(layout, {f"{HOME}/{path.relative_to(packages)}": path for path in files_of(packages)})
+        files = {f"{HOME}/{path.relative_to(packages)}": path for path in files_of(packages, unread)}
+        layer = write_layer(layout, files)
     write_atomically(known, f"{layer.diff_id} {layer.unpacked_bytes}")
     return layer
 

@@ -36,6 +36,23 @@ _DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "
 """Names of packages that differ from the imports, where the one isn't installed here to tell."""
 
 
+_SELDOM_READ = {
+    "cv2/data": ("cv2.data", "haarcascade", "lbpcascade"),
+    "onnxruntime/transformers": ("onnxruntime.transformers",),
+}
+"""Folders of packages, 13 MB in all, that nothing reads but a service whose source says so, and what it says then."""
+
+
+def unread_folders(directory: Path, spec: ServiceSpec) -> frozenset[str]:
+    """Folders of packages that the service does without.
+
+    Raises:
+        BuildError: the handler is no Python.
+    """
+    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in _modules(directory, spec))
+    return frozenset(folder for folder, words in _SELDOM_READ.items() if not any(word in text for word in words))
+
+
 def requirements_of(directory: Path, spec: ServiceSpec) -> list[str]:
     """The requirements, sorted, as a `requirements.txt` has them.
 
