@@ -70,7 +70,8 @@ def test_a_services_whole_life_in_a_swarm(
     first = views()
     assert [(view.node, view.ready, view.offered) for view in first] == [("edge-1", True, True), ("edge-2", True, True)]
     assert "started" not in cli("deploy", folder).stdout
-    assert "answers at" in cli("logs", "hello", "--node", "edge-2").stdout
+    # A manager that has just begun to ask a node for logs may have none yet.
+    eventually(lambda: "answers at" in cli("logs", "hello", "--node", "edge-2").stdout)
 
     write_service(handler=f"{GREET}# better\n", version="1.1.0", keys="region: hangzhou\n")
     with Load(swarm_broker) as load:
