@@ -123,12 +123,14 @@ def status(
         typer.echo("nothing runs" if service is None else f"nothing of {service} runs")
     else:
         out().print(status_table(views))
-        _warn_of_lost({view.service for view in views if view.state in ("unsupervised", "down")})
+        _warn_of_lost({view.service for view in views if view.state in ("unsupervised", "down")}, engine)
 
 
-def _warn_of_lost(services: set[str]) -> None:
+def _warn_of_lost(services: set[str], engine: EngineName) -> None:
+    is_process = engine is EngineName.PROCESS
+    what = "a node's agent is not running" if is_process else "a node is down, or its container was stopped"
     for service in sorted(services):
-        typer.echo(f"a node's agent is not running: `astraea deploy {service}` starts it again", err=True)
+        typer.echo(f"{what}: `astraea deploy {service}` starts it again", err=True)
 
 
 @app.command()
