@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,3 +65,42 @@ def complaints(browser: webdriver.Chrome) -> list[Any]:
     """What the browser found wrong since it was last asked."""
     log = browser.get_log("browser")  # type: ignore[no-untyped-call] # selenium's
     return [entry for entry in log if entry["level"] == "SEVERE"]
+
+
+_DEBIAN_PYTHON = Path("/usr/bin/python3")  # it has GStreamer's bindings
+_RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")
+
+
+class RtspServer:
+    """GStreamer's RTSP server on a port of its own, started anew as often as a test likes."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"rtsp://127.0.0.1:{port}/live"
+        self.start()
+
+    def start(self) -> None:
+        command = [str(_DEBIAN_PYTHON), str(_RTSP_SERVER), str(self.port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def kill(self) -> None:
+        """End it, if it runs."""
+        self._process.kill()
+        with self._process:
+            pass
+
+
+@pytest.fixture
+def rtsp_server() -> Iterator[RtspServer]:
+    """A real RTSP server that runs."""
+    command = [_DEBIAN_PYTHON, _RTSP_SERVER]
+    ready = _DEBIAN_PYTHON.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    need("rtsp", ready, "GStreamer's RTSP server is not there: apt install gir1.2-gst-rtsp-server-1.0, see .ci/run")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = RtspServer(port)
+    yield server
+    server.kill()

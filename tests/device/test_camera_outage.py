@@ -1,12 +1,8 @@
 """Live cameras that stall, break off and come back: doubles for what hangs, a real RTSP server for what is killed."""
 
 import logging
-import socket
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +10,8 @@ import pytest
 from astraea.device import Camera, CameraError, Frame, open_camera
 from astraea.device.camera import live
 from astraea.device.camera.live import LiveCamera
-from tests.conftest import need
+from tests.conftest import RtspServer
 from tests.device.conftest import wait_until
-
-_PYTHON = Path("/usr/bin/python3")  # Debian's, which has GStreamer's bindings
-_SERVER = Path(__file__).with_name("rtsp_server.py")
 
 
 class Shaky(Camera):
@@ -121,36 +114,6 @@ def test_a_closed_camera_says_so() -> None:
     camera._newest = None  # one may have been left
     with pytest.raises(CameraError, match="the camera is closed"):
         camera.read()
-
-
-class RtspServer:
-    """GStreamer's RTSP server on a port of its own, started anew as often as a test likes."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"rtsp://127.0.0.1:{port}/live"
-        self._command = [str(_PYTHON), str(_SERVER), str(port)]
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-@pytest.fixture
-def rtsp_server() -> Iterator[RtspServer]:
-    ready = _PYTHON.exists() and subprocess.run([_PYTHON, _SERVER], capture_output=True, check=False).returncode == 0
-    need("rtsp", ready, "GStreamer's RTSP server is not there: apt install gir1.2-gst-rtsp-server-1.0, see .ci/run")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = RtspServer(port)
-    yield server
-    server.kill()
 
 
 def test_an_rtsp_camera_that_was_restarted_is_connected_to_again(rtsp_server: RtspServer) -> None:

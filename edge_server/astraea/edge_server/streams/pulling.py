@@ -39,16 +39,18 @@ class StreamRequest(BaseModel):
 class _Pulled:
     """A video that is being read."""
 
-    def __init__(self, source: str, video: Video) -> None:
+    def __init__(self, source: str, video: Video, reader: "Reader") -> None:
         self.source = shown(source)
         self.video = video
-        self.reader: Reader | None = None
+        self.reader = reader
 
     def document(self) -> dict[str, Any]:
         session_id = self.video.session.id
         return {
             "id": session_id,
             "source": self.source,
+            "state": self.reader.state,
+            "trouble": self.reader.trouble,
             "results": f"/results/{session_id}",
             "video": f"/video/{session_id}",
         }
@@ -93,9 +95,7 @@ class Pulling:
             raise BusyError(f"{_MOST} sources are read; no more may be")
         reading = await load("streams.reader")
         video = self._videos.open("pull", _ignore)
-        pulled = _Pulled(source, video)
         session_id = video.session.id
-        self._pulled[session_id] = pulled
         loop = asyncio.get_running_loop()
         count = iter(range(2**63))
 
@@ -105,7 +105,8 @@ class Pulling:
         def on_end(reason: str) -> None:
             loop.call_soon_threadsafe(self._end, session_id, reason)
 
-        pulled.reader = reading.Reader(source, on_picture, on_end)
+        pulled = _Pulled(source, video, reading.Reader(source, self._sources.check, on_picture, on_end))
+        self._pulled[session_id] = pulled
         pulled.reader.start()
         _logger.info("stream %s: reading %s", session_id, pulled.source)
         return JSONResponse(pulled.document(), 201, {"location": f"streams/{session_id}"})
@@ -125,8 +126,7 @@ class Pulling:
         if pulled is None:
             return
         _logger.info("stream %s: ended: %s", session_id, reason)
-        if pulled.reader is not None:
-            pulled.reader.stop()
+        pulled.reader.stop()
         self._videos.close(pulled.video)
 
 
