@@ -5,13 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import httpx
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from astraea.device import BrokerError, DeviceError, OffloadClient
 from astraea.device.candidates import RemoteTarget
 from astraea.device.candidates.broker import BrokerClient
 from astraea.device.candidates.enrolment import enrol, stored_key
+from astraea.device.profiling.cli import app
 from astraea.device.transports import Credential
 from tests.broker.conftest import StartBroker, start_broker  # noqa: F401 - a fixture
 
@@ -70,6 +74,18 @@ def test_keys_of_several_brokers_are_kept(peer: Peer, config: Path) -> None:
     assert stored_key(peer.url) == "first"
     assert stored_key(peer.url.replace("127.0.0.1", "localhost")) == "second"
     assert stored_key("http://elsewhere") is None
+
+
+def test_a_profile_is_measured_with_the_key_of_an_enrolled_device(peer: Peer, tmp_path: Path) -> None:
+    peer.reply = HttpReply(201, b'{"id": "d1", "key": "first"}')
+    enrol(peer.url, "CODE")
+    cv2.imwrite(str(tmp_path / "street.png"), np.zeros((48, 64, 3), np.uint8))
+    peer.reply = HttpReply(404)
+    keys: list[str | None] = []
+    peer.on_request = lambda headers: keys.append(headers["authorization"])
+    outcome = CliRunner().invoke(app, ["profile", "s", "--images", str(tmp_path), "--broker", peer.url])
+    assert "the broker knows no instance of s" in str(outcome.exception)
+    assert keys == ["Bearer first"]
 
 
 @pytest.mark.parametrize("reply", [HttpReply(201, b"{}"), HttpReply(200, b"<html>"), HttpReply(500, b"oops")])

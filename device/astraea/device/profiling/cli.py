@@ -13,6 +13,7 @@ from rich.table import Table
 from astraea.models.photos import Photo, read_photos
 
 from ..candidates.broker import BrokerClient
+from ..candidates.enrolment import stored_key
 from ..client import DEFAULT_BROKER
 from ..encoding import Encoding
 from ..engine import LocalEngine
@@ -101,7 +102,7 @@ async def _measure(
 
 async def _find(service: str, broker: str, credential: Credential) -> str:
     """The best instance's address; the broker's token, if it gives one, goes into `credential`."""
-    source = BrokerClient(broker, service, credential=credential)
+    source = BrokerClient(broker, service, None, credential, stored_key(broker))
     try:
         targets = (await source.candidates(None)).targets
     finally:
