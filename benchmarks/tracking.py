@@ -88,11 +88,11 @@ def _measure(
         if index < late:
             continue
         answer = answers[index - late]
-        _, moved = tracker.newest(answer)
+        _, moved = tracker.carry(answer)
         times_ms.append((time.perf_counter() - start) * 1000)
         for truth in answers[index].detections or ():
             stale.append(_best_iou(truth, answer.detections or ()))
-            carried.append(_best_iou(truth, moved))
+            carried.append(_best_iou(truth, moved.detections or ()))
     as_it_is, tracked = np.array(stale), np.array(carried)
     moving = (np.minimum(as_it_is, tracked) < _MOVING_IOU) & (np.maximum(as_it_is, tracked) > 0)
     return {

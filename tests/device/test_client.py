@@ -90,6 +90,12 @@ def test_the_sooner_target_answers_and_the_result_says_who_it_was(client: Offloa
     assert result.fallback is None
 
 
+def test_an_app_may_say_that_a_server_is_in_the_cloud() -> None:
+    with OffloadClient("s", clouds=["http://far"], transport=lambda _: Edge()) as client:
+        assert client.infer(IMAGE).source == "cloud/edge-1@1.0.0-abc"
+        assert [(target.name, target.tier) for target in client.snapshot().targets] == [("http://far", "cloud")]
+
+
 def test_a_fast_device_keeps_its_frames(edge: Edge) -> None:
     edge.delay_s = 0.1
     with OffloadClient("s", local=SlowDetector(0), edges=["http://edge"], transport=lambda _: edge) as client:

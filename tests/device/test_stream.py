@@ -3,25 +3,36 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from astraea.device import CameraError, DeviceError, Event, Frame, FrameDropped, OffloadClient, Reply
+from astraea.device import CameraError, DeviceError, Event, Frame, FrameDropped, OffloadClient, Reply, Stream
+from astraea.device.streaming import stream as stream_module
 from astraea.device.streaming.delivery import Late
-from astraea.protocol import Detection, Result, ServerTiming
+from astraea.protocol import Box, Detection, Detections, Result, ServerTiming
 
 from .conftest import wait_until
-from .test_client import ANSWER, Edge
+from .test_client import Edge
+from .test_tracking import scene, thing
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
 def frames(count: int) -> Iterator[Frame]:
     return (Frame(image=IMAGE, seq=seq, captured_at=time.monotonic()) for seq in range(count))
+
+
+def reading() -> bool:
+    """Whether a camera is read by a stream."""
+    return any(thread.name == "astraea-reader" for thread in threading.enumerate())
+
+
+async def collect(stream: Stream) -> list[Result]:
+    return [result async for result in stream]
 
 
 class HeldEdge(Edge):
@@ -36,7 +47,7 @@ class HeldEdge(Edge):
         self.answers.append(answer)
         self.frames += 1
         await asyncio.wrap_future(answer)
-        return Reply(ANSWER, ServerTiming(), 1.0)
+        return Reply(self.behaviour(), ServerTiming(), 1.0)
 
     def let_go(self, number: int) -> None:
         self.answers[number].set_result(None)
@@ -158,10 +169,90 @@ def test_leaving_the_loop_lets_go_of_the_camera() -> None:
     with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
         for _ in client.stream(camera):
             break
-        wait_until(lambda: not any(thread.name == "astraea-reader" for thread in threading.enumerate()))
+        assert not reading()
         read = camera.read
         assert client.infer(IMAGE).answered
     assert camera.read == read
+
+
+@pytest.mark.parametrize("read", [list, lambda stream: asyncio.run(collect(stream))])
+def test_what_was_found_is_carried_to_the_newest_frame_when_tracked(read: Callable[[Stream], list[Result]]) -> None:
+    edge, found = HeldEdge(), thing(Box(200, 200, 280, 280))
+    edge.behaviour = lambda: Detections(detections=(found,)).model_dump_json().encode()
+    moving = [Frame(scene(200 + 8 * seq, 200), seq, time.monotonic()) for seq in range(3)]
+    with (
+        OffloadClient("s", edges=["http://edge"], transport=lambda _: edge) as client,
+        client.stream(moving, track=True) as stream,
+    ):
+        with pytest.raises(DeviceError, match="no newest frame"):
+            _ = stream.frame
+        wait_until(lambda: edge.frames == 3)
+        for number in range(3):
+            edge.let_go(number)
+        results = read(stream)
+        assert stream.frame is moving[2]
+    assert [result.carried_to for result in results] == [2, 2, None]
+    boxes = [detection.box for result in results for detection in result.detections or ()]
+    assert [box.x1 for box in boxes] == pytest.approx([216, 208, 200], abs=1)
+
+
+def test_a_second_reader_is_refused_and_the_first_one_goes_on() -> None:
+    edge, seen = HeldEdge(), list[int]()
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: edge) as client:
+        stream = client.stream(frames(2))
+        first = threading.Thread(target=lambda: seen.extend(result.seq for result in stream))
+        first.start()
+        wait_until(lambda: edge.frames == 2)
+        with pytest.raises(DeviceError, match="read by one loop"):
+            next(iter(stream))
+        with pytest.raises(DeviceError, match="read by one loop"):
+            asyncio.run(collect(stream))
+        edge.let_go(0)
+        edge.let_go(1)
+        first.join(20)
+        assert list(stream) == []
+    assert seen == [0, 1]
+
+
+def test_closing_waits_for_a_camera_that_is_being_read() -> None:
+    begun = threading.Event()
+
+    def slow() -> Iterator[Frame]:
+        begun.set()
+        time.sleep(0.2)
+        yield from frames(1)
+
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client, client.stream(slow()):
+        begun.wait(20)
+        assert reading()
+    assert not reading()
+
+
+def test_closing_leaves_a_camera_alone_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "_LEAVE_S", 0.05)
+    begun, freed = threading.Event(), threading.Event()
+
+    def hanging() -> Iterator[Frame]:
+        begun.set()
+        freed.wait(20)
+        yield from frames(1)
+
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
+        stream = client.stream(hanging())
+        with stream:
+            begun.wait(20)
+        assert reading()
+        freed.set()
+        wait_until(lambda: not reading())
+
+
+def test_a_callback_may_close_a_stream() -> None:
+    camera = LiveCamera()
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Edge()) as client:
+        stream = client.stream(camera)
+        client.listen(lambda _: stream.close())
+        assert len(list(stream)) <= 1
+        assert not reading()
 
 
 def test_a_client_that_is_closed_ends_its_streams() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from astraea.device import Frame, Tracker
+from astraea.device import DeviceError, Frame, Tracker
 from astraea.protocol import Box, Detection, Point, Result
 
 _RNG = np.random.default_rng(7)
@@ -44,8 +44,9 @@ def test_a_box_follows_what_it_holds_and_grows_with_it(dx: float, dy: float, sid
     tracker = Tracker()
     tracker.see(frame(4, scene(200, 200)))
     tracker.see(frame(7, scene(200 + dx, 200 + dy, side)))
-    newest, [found] = tracker.newest(answer(4, thing(Box(200, 200, 280, 280))))
-    assert newest.seq == 7
+    newest, carried = tracker.carry(answer(4, thing(Box(200, 200, 280, 280))))
+    [found] = carried.detections or ()
+    assert newest.seq == carried.carried_to == 7
     assert found.box.iou(Box(200 + dx, 200 + dy, 200 + dx + side, 200 + dy + side)) > 0.85
     assert found.corners is not None
     assert found.corners[2] == pytest.approx((found.box.x2, found.box.y2))
@@ -57,7 +58,7 @@ def test_what_cannot_be_followed_stays_where_it_was() -> None:
     tracker.see(frame(0, scene(200, 200)))
     tracker.see(frame(1, np.asarray(_RNG.integers(0, 255, (480, 640, 3)), np.uint8)))
     found = thing(Box(200, 200, 280, 280))
-    assert tracker.newest(answer(0, found))[1] == (found,)
+    assert tracker.carry(answer(0, found))[1].detections == (found,)
 
 
 def test_a_frame_that_is_the_newest_or_was_forgotten_leaves_boxes_alone() -> None:
@@ -65,26 +66,31 @@ def test_a_frame_that_is_the_newest_or_was_forgotten_leaves_boxes_alone() -> Non
     found = thing(Box(200, 200, 280, 280))
     for seq in range(70):
         tracker.see(frame(seq, scene(200 + seq, 200)))
-    assert tracker.newest(answer(69, found))[1] == (found,)
-    assert tracker.newest(answer(0, found))[1] == (found,)
-    assert tracker.newest(answer(60, found))[1] != (found,)
+    for alone in (answer(69, found), answer(0, found)):
+        newest, carried = tracker.carry(alone)
+        assert (newest.seq, carried) == (69, alone)
+    assert tracker.carry(answer(60, found))[1].detections != (found,)
 
 
-def test_frames_pass_through_and_an_answer_without_detections_gives_none() -> None:
+def test_frames_pass_through_and_an_answer_without_detections_stays_one() -> None:
     tracker = Tracker()
     frames = [frame(0, scene(0, 0)), frame(1, scene(9, 9))]
     assert list(tracker.watch(frames)) == frames
-    assert tracker.newest(answer(0).model_copy(update={"detections": None}))[1] == ()
+    failed = answer(0).model_copy(update={"detections": None})
+    assert tracker.carry(failed)[1] == failed
+    assert tracker.carry(answer(0))[1].carried_to == 1
 
 
 def test_a_camera_that_changes_its_size_leaves_boxes_alone() -> None:
     tracker = Tracker()
     tracker.see(frame(0, scene(200, 200)))
     tracker.see(frame(1, scene(200, 200)[:240]))
-    found = thing(Box(200, 200, 280, 280))
-    assert tracker.newest(answer(0, found))[1] == (found,)
+    found = answer(0, thing(Box(200, 200, 280, 280)))
+    assert tracker.carry(found)[1] == found
 
 
 def test_a_tracker_that_saw_nothing_says_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"tracker\.watch\(camera\)"):
-        Tracker().newest(answer(0))
+    with pytest.raises(ValueError, match="as `watch` does"):
+        Tracker().carry(answer(0))
+    with pytest.raises(DeviceError, match="H x W x 3"):
+        Tracker().see(frame(0, np.zeros((4, 4), np.uint8)))

@@ -29,6 +29,7 @@ from .loopthread import LoopThread
 from .profile import Profile, read_profile
 from .snapshot import Snapshot
 from .streaming import Late, Outcome, Pipeline, Stream
+from .tracking import Tracker
 from .transports import Credential, Transport, TransportName, transport_named
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class OffloadClient:
             leaves frames unanswered, and they say so.
         broker: the broker's address; by default `ASTRAEA_BROKER` of the environment, else this machine.
         edges: addresses of edge servers, to do without a broker.
+        clouds: the same of servers that results and decisions are to count as cloud.
         token: what edge servers are told to let the device in, where the broker gives it no token for that.
         location: (latitude, longitude) of the device in degrees, so that the broker can prefer what is near.
         objective: what decisions serve: the soonest answer, or within a deadline the most accurate, the least energy,
@@ -88,6 +90,7 @@ class OffloadClient:
         local: "Detector | str | Path | None" = None,
         broker: str | None = None,
         edges: Sequence[str] = (),
+        clouds: Sequence[str] = (),
         token: str | None = None,
         location: tuple[float, float] | None = None,
         objective: Objective | None = None,
@@ -107,7 +110,7 @@ class OffloadClient:
         measured = profile if isinstance(profile, Profile | None) else read_profile(Path(profile))
         policy = Policy(local=self._engine is not None, objective=objective, profile=measured)
         credential = Credential(token)
-        source = FixedCandidates(*edges) if edges else _broker(broker, service, location, credential)
+        source = FixedCandidates(edges, clouds) if edges or clouds else _broker(broker, service, location, credential)
         connect = transport_named(transport, credential) if isinstance(transport, str) else transport
         self._targets = Targets(source, policy, connect, self._events)
         self._offloader = Offloader(
@@ -181,13 +184,25 @@ class OffloadClient:
         check_picture(frame.image)
         self._thread.call(self._submitted.offer, frame, partial(_hand_over, on_result))
 
-    def stream(self, frames: Iterable[Frame]) -> Stream:
+    def stream(self, frames: Iterable[Frame], *, track: bool = False) -> Stream:
         """Answer a camera's frames for as long as it delivers: `for` or `async for` over what this returns.
 
         Several frames are under way at once, and results come in the order that `late` asks for. Of a live camera,
         frames that there is no time for are left out; of a video file or a folder, none.
+
+        Args:
+            frames: a camera, or anything that gives frames.
+            track: carry what was found to the newest frame read by the time that a result is given, by optical flow:
+                `Result.carried_to` is its number, `Stream.frame` the frame to draw it on.
         """
-        stream = Stream(frames, self._offloader.answer, self._thread, in_flight=self._in_flight, late=self._late)
+        stream = Stream(
+            frames,
+            self._offloader.answer,
+            self._thread,
+            in_flight=self._in_flight,
+            late=self._late,
+            tracker=Tracker() if track else None,
+        )
         self._streams.add(stream)
         return stream
 

@@ -22,6 +22,11 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs on it, and so must not wait."""
+        return threading.current_thread() is self._thread
+
     def start(self) -> None:
         """Begin to run.
 
@@ -45,7 +50,7 @@ class LoopThread:
         Raises:
             DeviceError: the loop does not run, or it is the one that asks, which would wait for itself.
         """
-        if not self._thread.is_alive() or threading.current_thread() is self._thread:
+        if not self._thread.is_alive() or self.is_current:
             work.close()
             self._refuse()
         return asyncio.run_coroutine_threadsafe(work, self._loop)

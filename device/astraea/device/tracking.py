@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from astraea.protocol import Box, Detection, Point, Result
 
 from .camera import Frame
+from .codec import check_picture
 
 _WIDTH_PX = 320
 """Of the grey copies: what moves a box visibly is seen in them, and they take a quarter of a VGA picture's time."""
@@ -45,11 +46,7 @@ _REST = Motion(0.0, 0.0, 1.0)
 class Tracker:
     """Sees every frame on its way to a client, and carries an answer's boxes to the newest; safe to share by threads.
 
-    ```python
-    tracker = Tracker()
-    for result in client.stream(tracker.watch(camera)):
-        frame, detections = tracker.newest(result)  # draw these
-    ```
+    `OffloadClient.stream(..., track=True)` has one; an app that submits frames has one see them first.
     """
 
     def __init__(self) -> None:
@@ -64,7 +61,12 @@ class Tracker:
             yield frame
 
     def see(self, frame: Frame) -> None:
-        """Take a frame for the newest; takes well under a millisecond of a fast core at 640 x 480."""
+        """Take a frame for the newest; takes well under a millisecond of a fast core at 640 x 480.
+
+        Raises:
+            DeviceError: it is no picture.
+        """
+        check_picture(frame.image)
         grey = _small_grey(frame.image)
         with self._lock:
             self._newest = frame
@@ -72,11 +74,11 @@ class Tracker:
             while len(self._grey) > _KEPT:
                 self._grey.popitem(last=False)
 
-    def newest(self, result: Result) -> tuple[Frame, tuple[Detection, ...]]:
-        """The newest frame, and what a result found as it lies there.
+    def carry(self, result: Result) -> tuple[Frame, Result]:
+        """The newest frame, and a result whose detections lie as they do there; `carried_to` then is its number.
 
-        Boxes are as they were where nothing can be followed, or when the answered frame has been forgotten. A result
-        without detections gives none.
+        A box in which nothing can be followed stays where it was. The result is as it was when it has no detections,
+        or when the frame answered is the newest, was of another shape, or has been forgotten.
 
         Raises:
             ValueError: no frame has been seen yet.
@@ -85,13 +87,14 @@ class Tracker:
             frame, before = self._newest, self._grey.get(result.seq)
             after = self._grey[frame.seq] if frame else None
         if frame is None:
-            raise ValueError("the tracker has seen no frame: let the client read `tracker.watch(camera)`")
-        found = result.detections or ()
-        if before is None or after is None or before.shape != after.shape or frame.seq == result.seq:
-            return frame, found
+            raise ValueError("the tracker has seen no frame: let it see them before the client, as `watch` does")
+        found = result.detections
+        if found is None or before is None or after is None or before.shape != after.shape or frame.seq == result.seq:
+            return frame, result
         scale = after.shape[1] / frame.image.shape[1]
-        motions = follow(before, after, [found_one.box for found_one in found], scale)
-        return frame, tuple(_moved(one, motion) for one, motion in zip(found, motions, strict=True))
+        motions = follow(before, after, [one.box for one in found], scale)
+        moved = tuple(_moved(one, motion) for one, motion in zip(found, motions, strict=True))
+        return frame, result.model_copy(update={"detections": moved, "carried_to": frame.seq})
 
 
 def follow(

@@ -73,6 +73,9 @@ class Result(BaseModel):
     """Whether another target began on it as well because the chosen one was late, whoever was first."""
     repeats: int | None = None
     """Nothing has moved since the frame of this number, so this is its answer again."""
+    carried_to: int | None = None
+    """Detections have been followed to the frame of this number, the newest one when the result was given, and lie as
+    things do there; None where they lie as in the frame that was answered."""
     doubt: str | None = None
     """Why the device's own answer called for a second opinion; `tier` tells whether there was one in time."""
     fallback: str | None = None

@@ -59,14 +59,16 @@ class CandidateSource(Protocol):
 
 
 class FixedCandidates:
-    """Edge servers whose addresses the app knows; no broker is asked.
+    """Servers whose addresses the app knows; no broker is asked.
 
     Args:
-        urls: base addresses, e.g. `["http://192.168.1.20:8000"]`; each is its own name.
+        edges: base addresses, e.g. `["http://192.168.1.20:8000"]`; each is its own name.
+        clouds: those of servers in the cloud.
     """
 
-    def __init__(self, *urls: str) -> None:
-        self._targets = [RemoteTarget(url, url) for url in urls]
+    def __init__(self, edges: Sequence[str], clouds: Sequence[str] = ()) -> None:
+        self._targets = [RemoteTarget(url, url) for url in edges]
+        self._targets += [RemoteTarget(url, url, "cloud") for url in clouds]
 
     async def candidates(self, current: str | None) -> Offer:  # noqa: ARG002 - they are always the same
         """See CandidateSource.candidates."""

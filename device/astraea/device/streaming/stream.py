@@ -5,7 +5,8 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -14,15 +15,19 @@ from astraea.protocol import Result
 from ..camera import Frame
 from ..errors import DeviceError
 from ..loopthread import LoopThread
+from ..tracking import Tracker
 from .delivery import Late
 from .pipeline import Answering, Outcome, Pipeline
+
+_LEAVE_S = 2.0
+"""For how long the end waits for a camera that is being read; one that hangs is left alone."""
 
 
 class Stream:
     """Reads frames on a thread of its own whenever one can be answered, and gives their results.
 
     A camera is read only when there is room for a frame, so what it delivers then is its newest one; and whoever is
-    slow to read results holds the camera back, so that nothing queues on either side.
+    slow to read results holds the camera back, so that nothing queues on either side. One loop at a time reads results.
 
     Args:
         frames: a camera, or anything that gives frames.
@@ -30,12 +35,22 @@ class Stream:
         thread: where it does.
         in_flight: how many frames may be under way at once.
         late: what becomes of answers that a newer one has overtaken.
+        tracker: carries what was found to the newest frame; None leaves it where it was.
     """
 
     def __init__(
-        self, frames: Iterable[Frame], answer: Answering, thread: LoopThread, *, in_flight: int, late: Late
+        self,
+        frames: Iterable[Frame],
+        answer: Answering,
+        thread: LoopThread,
+        *,
+        in_flight: int,
+        late: Late,
+        tracker: Tracker | None = None,
     ) -> None:
-        self._frames = frames
+        self._frames = tracker.watch(frames) if tracker else frames
+        self._tracker = tracker
+        self._frame: Frame | None = None
         self._thread = thread
         self._most = in_flight
         self._pipeline = Pipeline(answer, in_flight=in_flight, late=late, on_room=self._invite)
@@ -46,18 +61,38 @@ class Stream:
         self._invited = self._ended = self._closed = False
         self._failure: Exception | None = None
         self._reader: threading.Thread | None = None
+        self._leave_at: float | None = None
+        """Until when to wait for that thread, once it is to end."""
+        self._claim = threading.Lock()
+        """Held by the loop that reads results."""
+
+    @property
+    def frame(self) -> Frame:
+        """With `track`: the newest frame when the last result was given, to draw what it found on.
+
+        Raises:
+            DeviceError: there was no result yet, or nothing is tracked.
+        """
+        if self._frame is None:
+            raise DeviceError("the stream has no newest frame yet", hint="`track=True`, and after its first result")
+        return self._frame
 
     def __iter__(self) -> Iterator[Result]:
-        """Results until the frames end; what reading them raises is raised here, after the results."""
-        with self:
+        """Results until the frames end; what reading them raises is raised here, after the results.
+
+        Raises:
+            DeviceError: another loop reads them already.
+        """
+        with self._claimed(), self:
             while (result := self._ask().result()) is not None:
-                yield result
+                yield self._carried(result)
 
     async def __aiter__(self) -> AsyncIterator[Result]:
         """The same for `async for`, on any event loop."""
-        with self:
-            while (result := await asyncio.wrap_future(self._ask())) is not None:
-                yield result
+        with self._claimed():
+            async with self:
+                while (result := await asyncio.wrap_future(self._ask())) is not None:
+                    yield await asyncio.to_thread(self._carried, result) if self._tracker else result
 
     def __enter__(self) -> Self:
         """Begin to read frames."""
@@ -72,11 +107,51 @@ class Stream:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        """As `with`."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """As `with`, without holding up the event loop."""
+        await asyncio.to_thread(self.close)
+
     def close(self) -> None:
-        """Read no more frames, and end the results. One that is being read may still be taken from the camera."""
+        """End the results and the reading of frames; from any thread, or a signal's handler.
+
+        Returns when no frame is being read any more, so that the camera may be closed; after two seconds in any case,
+        and at once where callbacks run.
+        """
         self._closed = True
         self._invitations.release()
         self._tell(self._serve)
+        self._leave()
+
+    def _leave(self) -> None:
+        # A thread that is in native code when Python ends may take the whole process down.
+        reader, now = self._reader, monotonic()
+        if reader is None or not reader.is_alive() or self._thread.is_current or reader is threading.current_thread():
+            return
+        self._leave_at = self._leave_at or now + _LEAVE_S
+        reader.join(max(0.0, self._leave_at - now))
+
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        if not self._claim.acquire(blocking=False):
+            raise DeviceError(
+                "a stream's results are read by one loop, and there is one already", hint="share them by a queue"
+            )
+        try:
+            yield
+        finally:
+            self._claim.release()
+
+    def _carried(self, result: Result) -> Result:
+        if self._tracker is None:
+            return result
+        self._frame, carried = self._tracker.carry(result)
+        return carried
 
     def _ask(self) -> Future[Result | None]:
         """The next result; None after the last one."""

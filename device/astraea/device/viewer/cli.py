@@ -16,7 +16,6 @@ from astraea.protocol import Result
 from ..camera import open_camera, without_password
 from ..client import OffloadClient
 from ..errors import DeviceError
-from ..tracking import Tracker
 from .board import Board
 from .gallery import Gallery
 from .server import ViewerServer, is_loopback
@@ -74,7 +73,7 @@ def camera(  # noqa: PLR0917 - the command line's options
     """
     console = Console(stderr=True)
     board, gallery = Board(), Gallery()
-    watched = Watched(without_password(source), board, gallery, tracker=Tracker() if track else None)
+    watched = Watched(without_password(source), board, gallery, track=track)
     with (
         open_camera(source, size=_size(size), fps=fps) as opened,
         OffloadClient(

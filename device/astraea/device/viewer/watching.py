@@ -11,31 +11,28 @@ from astraea.protocol import Result
 from ..camera import Camera, Frame
 from ..events import Event
 from ..snapshot import Snapshot
-from ..tracking import Tracker
 from .board import Board
 from .gallery import Gallery
 from .notes import describe
 
 _STATE_EVERY_S = 0.5
 _FPS_OVER_S = 5.0
-_READ_S = 2.0
-"""For how long the end waits for a camera that is being read; one that hangs is left alone."""
 
 
 class Results(Protocol):
-    """Results of a stream of frames."""
+    """Results of a stream of frames: `Stream`."""
 
     def __iter__(self) -> Iterator[Result]:
         """Until the frames end, or `close` is called."""
 
     def close(self) -> None:
-        """End them; from any thread, or a signal's handler."""
+        """End them and the reading of frames; from any thread, or a signal's handler."""
 
 
 class Client(Protocol):
     """What is watched: `OffloadClient`."""
 
-    def stream(self, frames: Iterable[Frame]) -> Results:
+    def stream(self, frames: Iterable[Frame], *, track: bool) -> Results:
         """Answer frames as they come."""
 
     def snapshot(self) -> Snapshot:
@@ -49,19 +46,18 @@ class Watched:
         name: The camera's address as it may be shown.
         board: Gets a `frame` message for each result, a `state` twice a second, a `note` when something happens.
         gallery: Gets the frames.
-        tracker: Carries boxes to the newest frame, which is then the one to show; None shows the frame answered.
+        track: Carry boxes to the newest frame, and show that; else the frame answered is shown.
     """
 
-    def __init__(self, name: str, board: Board, gallery: Gallery, *, tracker: Tracker | None = None) -> None:
+    def __init__(self, name: str, board: Board, gallery: Gallery, *, track: bool = False) -> None:
         self._name = name
         self._board = board
         self._gallery = gallery
-        self._tracker = tracker
+        self._track = track
         self._events: deque[Event] = deque(maxlen=100)
         self._answered_at: deque[float] = deque()
         self._trouble: str | None = None
         self._over = threading.Event()
-        self._reading = threading.Lock()
         self._results: Results | None = None
 
     def hear(self, event: Event) -> None:
@@ -72,15 +68,15 @@ class Watched:
         """The results of the client for the camera's frames, told to the board as they pass."""
         telling = threading.Thread(target=self._keep_telling, args=(camera, client), name="viewer", daemon=True)
         telling.start()
-        self._results = client.stream(self._keep(camera))
+        self._results = client.stream(self._keep(camera), track=self._track)
         try:
             for result in self._results:
                 self._tell(result)
                 yield result
         finally:
+            self._results.close()
             self._over.set()
             telling.join()
-            self._reading.acquire(timeout=_READ_S)
 
     def stop(self) -> None:
         """Let `run` end; from any thread, or a signal's handler."""
@@ -88,23 +84,13 @@ class Watched:
             self._results.close()
 
     def _keep(self, camera: Camera) -> Iterator[Frame]:
-        while (frame := self._read(camera)) is not None:
+        for frame in camera:
             self._gallery.add(frame)
-            if self._tracker:
-                self._tracker.see(frame)
             yield frame
-
-    def _read(self, camera: Camera) -> Frame | None:
-        """The next frame; None once `run` has ended, which waits for this: no camera is closed while it is read."""
-        with self._reading:
-            return None if self._over.is_set() else camera.read()
 
     def _tell(self, result: Result) -> None:
         self._answered_at.append(monotonic())
-        shown = result.seq
-        if self._tracker and result.detections is not None:
-            newest, detections = self._tracker.newest(result)
-            shown, result = newest.seq, result.model_copy(update={"detections": detections})
+        shown = result.seq if result.carried_to is None else result.carried_to
         self._board.post("frame", result.to_dict() | {"shown_seq": shown})
 
     def _keep_telling(self, camera: Camera, client: Client) -> None:
