@@ -6,15 +6,19 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
+from netlab import Conditions, Link, Namespace
+
 ASTRAEA = [sys.executable, "-m", "astraea.deployer"]
+CLEAR_LINK = Conditions(rate_mbps=30, delay_ms=15)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
@@ -119,3 +123,37 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site.start_broker()
     yield site
     site.close()
+
+
+class Lab(NamedTuple):
+    """A device and an edge server in networks of their own, with a link between them."""
+
+    device: Namespace
+    edge: Namespace
+    link: Link
+    url: str
+
+    def move_device(self) -> None:
+        """Let the device have another address, as when it changes networks."""
+        found = re.match(r"\d+: (\S+)", self.device.run("ip", "-o", "-4", "address", "show", "to", self.link.left))
+        assert found
+        name = found[1]
+        self.edge.run("ip", "route", "add", "10.77.0.9", "dev", name)
+        self.device.run("ip", "address", "delete", self.link.left, "peer", self.link.right, "dev", name)
+        self.device.run("ip", "address", "add", "10.77.0.9", "peer", self.link.right, "dev", name)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, handler: str) -> Iterator[Lab]:
+    """A service of the handler that the test's module has a fixture for, behind `CLEAR_LINK`."""
+    (tmp_path / "astraea.yaml").write_text("name: service\nversion: 1.0.0\nhandler: handler.py\n")
+    (tmp_path / "handler.py").write_text(textwrap.dedent(handler))
+    log = tmp_path / "log"
+    with Namespace() as device, Namespace() as edge, Link(device, edge) as link:
+        with log.open("w") as output:
+            edge.start(
+                [*ASTRAEA, "serve", str(tmp_path), "--host", link.right, "--port", "8000", "--insecure"], stderr=output
+            )
+        wait_until(lambda: " answers at " in log.read_text(), "the server is ready")
+        link.become(CLEAR_LINK)
+        yield Lab(device, edge, link, f"http://{link.right}:8000")

@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-import re
-import textwrap
-from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
+from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -15,55 +12,38 @@ from astraea.device import HttpTransport, TransportError
 from astraea.device.encoding import Encoding
 from astraea.device.transports.webrtc import open_webrtc
 from astraea.device.transports.webrtc.transport import VIDEO_MEDIA_TYPE, WebRtcTransport
-from netlab import Conditions, Link, Namespace
+from netlab import Conditions
 from tests.edge_server.publisher import NUMBER_HANDLER, numbered
-from tests.system.conftest import ASTRAEA, wait_until
+from tests.system.conftest import CLEAR_LINK, Lab
 
 pytestmark = pytest.mark.usefixtures("netns")
 
-LINK = Conditions(rate_mbps=30, delay_ms=15)
 BACK_S = 2.0
 FPS = 50
 
 
-class Lab(NamedTuple):
-    device: Namespace
-    edge: Namespace
-    link: Link
-    url: str
-
-    def run(self, work: Callable[[WebRtcTransport], Coroutine[Any, Any, None]]) -> None:
-        """Work with a video that is published from the device to the edge."""
-
-        async def main() -> None:
-            video = open_webrtc(self.url, HttpTransport(self.url))
-            assert isinstance(video, WebRtcTransport)
-            try:
-                await video.probe(b"x")
-                async with asyncio.timeout(20):
-                    while not video.is_video:  # noqa: ASYNC110 - it has no event for it
-                        await asyncio.sleep(0.02)
-                await work(video)
-            finally:
-                await video.close()
-
-        with self.device.entered():
-            asyncio.run(main())
-
-
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    (tmp_path / "astraea.yaml").write_text("name: numbers\nversion: 1.0.0\nhandler: handler.py\n")
-    (tmp_path / "handler.py").write_text(textwrap.dedent(NUMBER_HANDLER))
-    log = tmp_path / "log"
-    with Namespace() as device, Namespace() as edge, Link(device, edge) as link:
-        with log.open("w") as output:
-            edge.start(
-                [*ASTRAEA, "serve", str(tmp_path), "--host", link.right, "--port", "8000", "--insecure"], stderr=output
-            )
-        wait_until(lambda: " answers at " in log.read_text(), "the server is ready")
-        link.become(LINK)
-        yield Lab(device, edge, link, f"http://{link.right}:8000")
+def handler() -> str:
+    return NUMBER_HANDLER
+
+
+def run(lab: Lab, work: Callable[[WebRtcTransport], Coroutine[Any, Any, None]]) -> None:
+    """Work with a video that is published from the device to the edge."""
+
+    async def main() -> None:
+        video = open_webrtc(lab.url, HttpTransport(lab.url))
+        assert isinstance(video, WebRtcTransport)
+        try:
+            await video.probe(b"x")
+            async with asyncio.timeout(20):
+                while not video.is_video:  # noqa: ASYNC110 - it has no event for it
+                    await asyncio.sleep(0.02)
+            await work(video)
+        finally:
+            await video.close()
+
+    with lab.device.entered():
+        asyncio.run(main())
 
 
 async def answer(video: WebRtcTransport, number: int, patience_s: float) -> bool:
@@ -99,7 +79,7 @@ def test_with_loss_and_reordering_each_answer_is_for_its_frame(lab: Lab) -> None
         answered = sum(await asyncio.gather(*asked))
         assert answered > 150  # the others waited for a keyframe, or a newer one took their turn
 
-    lab.run(film)
+    run(lab, film)
 
 
 def test_after_an_outage_frames_are_answered_at_once(lab: Lab) -> None:
@@ -109,21 +89,16 @@ def test_after_an_outage_frames_are_answered_at_once(lab: Lab) -> None:
         until_s = monotonic() + 3
         while monotonic() < until_s:
             assert not await answer(video, 2, 0.1)
-        lab.link.become(LINK)
+        lab.link.become(CLEAR_LINK)
         assert await back_after(video) < BACK_S
 
-    lab.run(cut)
+    run(lab, cut)
 
 
 def test_a_device_that_gets_another_address_goes_on(lab: Lab) -> None:
     async def move(video: WebRtcTransport) -> None:
         assert await answer(video, 1, 3.0)
-        found = re.match(r"\d+: (\S+)", lab.device.run("ip", "-o", "-4", "address", "show", "to", lab.link.left))
-        assert found
-        name = found[1]
-        lab.edge.run("ip", "route", "add", "10.77.0.9", "dev", name)
-        lab.device.run("ip", "address", "delete", lab.link.left, "peer", lab.link.right, "dev", name)
-        lab.device.run("ip", "address", "add", "10.77.0.9", "peer", lab.link.right, "dev", name)
+        lab.move_device()
         assert await back_after(video) < BACK_S
 
-    lab.run(move)
+    run(lab, move)
