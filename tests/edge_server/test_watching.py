@@ -21,7 +21,7 @@ HANDLER = """
 
 @pytest.fixture
 async def client(start_server: StartServer, write_service: WriteService) -> AsyncIterator[httpx.AsyncClient]:
-    with start_server(write_service(HANDLER)).client() as ready:
+    with start_server(write_service(HANDLER), "--workers", 1).client() as ready:  # in their order, therefore
         async with httpx.AsyncClient(base_url=ready.base_url, timeout=20) as client:
             yield client
 
@@ -41,10 +41,15 @@ async def test_results_are_events_until_the_session_ends(client: httpx.AsyncClie
         async for line in lines:
             if line.startswith("data: "):
                 results.append(json.loads(line.removeprefix("data: ")))
-            if len(results) == 3:
+            if sum(result["status"] == 200 for result in results) == 3:
                 break
-        assert all(result["result"]["detections"][0]["label"] == "all" for result in results)
-        assert [result["frame_id"] for result in results] == sorted(result["frame_id"] for result in results)
+        for result in results:  # where the machine is busy, some frames are passed over for newer ones
+            if result["status"] == 200:
+                assert result["result"]["detections"][0]["label"] == "all"
+            else:
+                assert result["problem"]["status"] == result["status"] == 503
+        answered = [result["frame_id"] for result in results if result["status"] == 200]
+        assert answered == sorted(set(answered))
         await client.delete(publisher.url)
         assert "event: end" in [line async for line in lines]
 
