@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from astraea.device import DeviceError
 from astraea.device.decision import LOCAL, Aim, Decision, Ladder, Objective, Policy
-from astraea.device.decision.estimates import Estimate
 from astraea.device.decision.options import Option
 from astraea.device.encoding import Size
 from astraea.device.profile import PowerModel, Price, Profile, Rung
@@ -139,7 +138,7 @@ def test_the_device_rescues_a_doubtful_frame_at_the_last_moment() -> None:
 def test_more_time_is_never_less_likely_to_be_enough(
     ms: float, spread_ms: float, late_ms: float, deadline_ms: float, more_ms: float
 ) -> None:
-    option = Option("edge", None, Estimate(ms, spread_ms), late_ms, 1.0, 0.0)
+    option = Option("edge", None, ms, spread_ms, late_ms, 1.0, 0.0)
     sooner, later = option.in_time(deadline_ms), option.in_time(deadline_ms + more_ms)
     assert 0 <= sooner <= later <= 1
 

@@ -45,15 +45,17 @@ def most_accurate(options: Sequence[Option], deadline_ms: float, rescued: float,
     """
     full = max(option.accuracy for option in options)
     chances = [option.in_time(deadline_ms) for option in options]
+    kept = _MISS * full
+    rescue = rescued + kept if rescued else 0.0
     worth = [
-        chance * (option.accuracy + _MISS * full) + (1 - chance) * _rescue(option, rescued, full)
+        chance * (option.accuracy + kept) + ((1 - chance) * rescue if option.rung else 0.0)
         for option, chance in zip(options, chances, strict=True)
     ]
     best = max(worth)
     if best <= loss:
-        return max(zip(options, chances, strict=True), key=lambda pair: (pair[1], -pair[0].time.ms))[0]
+        return max(zip(options, chances, strict=True), key=lambda pair: (pair[1], -pair[0].ms))[0]
     near = [option for option, value in zip(options, worth, strict=True) if value >= best - loss]
-    return min(near, key=lambda option: option.time.ms)
+    return min(near, key=lambda option: option.ms)
 
 
 def cheapest(options: Sequence[Option], deadline_ms: float, rescued: bool) -> Option | None:
@@ -68,8 +70,4 @@ def cheapest(options: Sequence[Option], deadline_ms: float, rescued: bool) -> Op
         None where no option is sure.
     """
     sure = [option for option in options if rescued or option.in_time(deadline_ms) >= SURE]
-    return min(sure, key=lambda option: (option.spent, option.time.ms), default=None)
-
-
-def _rescue(option: Option, rescued: float, full: float) -> float:
-    return rescued + _MISS * full if option.rung and rescued else 0.0
+    return min(sure, key=lambda option: (option.spent, option.ms), default=None)

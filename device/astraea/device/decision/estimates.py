@@ -1,7 +1,6 @@
 """What is believed about a duration, and how it is learnt from a few samples."""
 
 from collections import deque
-from statistics import median
 from typing import NamedTuple
 
 _WINDOW = 9
@@ -24,11 +23,18 @@ UNKNOWN = Estimate(1.0, 1.0)
 
 
 class Recent:
-    """A quantity measured now and then, such as a model's inference time: the median of the last samples."""
+    """A quantity measured now and then, such as a model's inference time: the median of the last samples.
 
-    def __init__(self) -> None:
+    Args:
+        prior: what is believed until something has been observed.
+
+    Attributes:
+        estimate: the median, and the spread that the middle half of the samples has in a Gaussian.
+    """
+
+    def __init__(self, prior: Estimate = UNKNOWN) -> None:
         self._samples: deque[float] = deque(maxlen=_WINDOW)
-        self._estimate: Estimate | None = None
+        self.estimate = prior
 
     def __bool__(self) -> bool:
         """Whether anything has been observed."""
@@ -37,7 +43,10 @@ class Recent:
     def observe(self, value: float) -> None:
         """Learn one more sample."""
         self._samples.append(value)
-        self._estimate = None
+        ordered = sorted(self._samples)
+        middle, quarter = len(ordered) // 2, len(ordered) // 4
+        middle_half = ordered[~quarter] - ordered[quarter]
+        self.estimate = Estimate((ordered[middle] + ordered[~middle]) / 2, middle_half / _MIDDLE_HALF_SIGMAS)
 
     def keep_least(self) -> None:
         """Forget all but the smallest sample."""
@@ -48,23 +57,5 @@ class Recent:
 
     @property
     def median(self) -> float:
-        """The middle of the last samples.
-
-        Raises:
-            statistics.StatisticsError: nothing has been observed.
-        """
+        """The middle of the last samples."""
         return self.estimate.ms
-
-    @property
-    def estimate(self) -> Estimate:
-        """For durations in ms: the median, and the spread that the middle half of the samples has in a Gaussian.
-
-        Raises:
-            statistics.StatisticsError: nothing has been observed.
-        """
-        if self._estimate is None:
-            ordered = sorted(self._samples)
-            quarter = len(ordered) // 4
-            middle_half = ordered[-1 - quarter] - ordered[quarter]
-            self._estimate = Estimate(median(ordered), middle_half / _MIDDLE_HALF_SIGMAS)
-        return self._estimate

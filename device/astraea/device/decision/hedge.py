@@ -48,7 +48,10 @@ def hedge(remote: Estimate, late_ms: float, local_ms: float | None) -> Hedge:
         return Hedge(sum(times_ms) / _QUANTILES, inf)
     sums_ms = list(accumulate(times_ms, initial=0.0))
     soonest_ms = remote.ms + _HICCUP_MS
-    waits_ms = [0.0, soonest_ms, *times_ms[bisect_right(times_ms, soonest_ms) :]]
+    latest_ms = times_ms[-1]
+    # A device that begins less than its own time before the latest answer is never sooner: it need not begin at all.
+    between_ms = times_ms[bisect_right(times_ms, soonest_ms) : bisect_right(times_ms, latest_ms - local_ms)]
+    waits_ms = [0.0, soonest_ms, *between_ms, max(soonest_ms, latest_ms)]
     return Hedge(*min((_cost_ms(times_ms, sums_ms, wait_ms, local_ms), wait_ms) for wait_ms in waits_ms))
 
 

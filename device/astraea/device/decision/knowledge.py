@@ -16,6 +16,7 @@ LOCAL = "local"
 """The device itself, among the names of targets; every other one is a remote instance."""
 
 _SURE_SIGMAS = 6.0
+"""What is below a bound by so many standard deviations surely is, though spreads are themselves guesses."""
 _SPARING = {"energy", "cost"}
 
 
@@ -32,7 +33,7 @@ class Knowledge:
     def __init__(self, *, local: bool, profile: Profile, aim: Aim, accuracy_loss: float) -> None:
         self._profile = profile
         self._aim = aim
-        self._local = Recent() if local else None
+        self._local = Recent(Estimate(profile.local_ms, profile.local_ms)) if local else None
         self._ladder = Ladder(profile, accuracy_loss)
         self._remotes: dict[str, Remote] = {}
 
@@ -119,30 +120,30 @@ class Knowledge:
         if self._local is None:
             usable = usable or self._remotes
         frames = self._ladder.encoded(rungs, size)
-        options = [
-            option
-            for target, remote in usable.items()
-            for option in self._remote(target, remote, frames, now, enough_ms)
-        ]
+        options: list[Option] = []
+        for target, remote in usable.items():
+            options += self._remote(target, remote, frames, now, enough_ms)
         if self._local is not None:
-            one = self._local.estimate if self._local else Estimate(self._profile.local_ms, self._profile.local_ms)
-            time = Estimate(one.ms * (1 + local_queue), one.spread_ms * (1 + local_queue))
-            spent = self._profile.power.local_j(one.ms) if self._aim == "energy" else 0.0
-            options.append(Option(LOCAL, None, time, 0.0, self._profile.local_accuracy, spent))
+            ms, spread_ms = self._local.estimate
+            turns = 1 + local_queue
+            spent = self._profile.power.local_j(ms) if self._aim == "energy" else 0.0
+            options.append(Option(LOCAL, None, ms * turns, spread_ms * turns, 0.0, self._profile.local_accuracy, spent))
         return options
 
     def _remote(
         self, target: str, remote: Remote, frames: Sequence[Encoded], now: float, enough_ms: float
     ) -> Iterator[Option]:
-        late_ms, slowness = remote.late_ms(now), remote.slowness
+        late_ms, (slowness, doubt) = remote.late_ms(now), remote.slowness
+        enough_ms = enough_ms if late_ms == 0 else 0.0
+        spares = self._aim in _SPARING
         ways = remote.link.expect_each([frame.size_bytes for frame in frames], now)
-        for (rung, size_bytes, encode), way in zip(frames, ways, strict=True):
-            server_ms = rung.edge_ms * slowness.ms
-            spread_ms = hypot(encode.spread_ms, way.spread_ms, rung.edge_ms * slowness.spread_ms)
-            time = Estimate(encode.ms + way.ms + server_ms, spread_ms)
-            spent = self._spent(remote, size_bytes, encode.ms, server_ms, time.ms) if self._aim in _SPARING else 0.0
-            yield Option(target, rung, time, late_ms, rung.accuracy, spent)
-            if late_ms == 0 and time.ms + _SURE_SIGMAS * spread_ms <= enough_ms:
+        for (rung, size_bytes, encode_ms, encode_spread_ms), (way_ms, way_spread_ms) in zip(frames, ways, strict=True):
+            server_ms = rung.edge_ms * slowness
+            ms = encode_ms + way_ms + server_ms
+            spread_ms = hypot(encode_spread_ms, way_spread_ms, rung.edge_ms * doubt)
+            spent = self._spent(remote, size_bytes, encode_ms, server_ms, ms) if spares else 0.0
+            yield Option(target, rung, ms, spread_ms, late_ms, rung.accuracy, spent)
+            if ms + _SURE_SIGMAS * spread_ms <= enough_ms:
                 return
 
     def _spent(self, remote: Remote, size_bytes: int, encode_ms: float, server_ms: float, total_ms: float) -> float:

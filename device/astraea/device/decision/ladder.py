@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..encoding import Encoding, Size
 from ..profile import Profile, Rung
-from .estimates import UNKNOWN, Estimate, Recent
+from .estimates import Estimate, Recent
 
 _UNSEEN_SHARE = 2 / 3
 """Until a frame has been encoded it is taken for smaller than the profile's, for probes are measured by it."""
@@ -16,8 +16,10 @@ class Encoded(NamedTuple):
 
     rung: Rung
     size_bytes: int
-    encode: Estimate
-    """How long encoding takes."""
+    encode_ms: float
+    """How long encoding takes..."""
+    encode_spread_ms: float
+    """...and one standard deviation of that."""
 
 
 class Ladder:
@@ -36,32 +38,24 @@ class Ladder:
         self._by_encoding = {rung.encoding: rung for rung in self.rungs}
         self._usual_size = Size(0, 0)
         self._usual: dict[Encoding, float] = {}
-        self._size_ratio = Recent()
+        self._size_ratio = Recent(Estimate(_UNSEEN_SHARE, 0.0))
         self._time_ratio = Recent()
 
     def frame_bytes(self, size: Size) -> int:
         """How many a frame of that size, in pixels before it is scaled, will have in full quality."""
-        return round(self._size_factor * self._usual_bytes(self.full.encoding, size))
+        return round(self._size_ratio.median * self._usual_bytes(size)[self.full.encoding])
 
     def encoded(self, rungs: Sequence[Rung], size: Size) -> list[Encoded]:
         """A frame of that size in each of some rungs."""
-        factor = self._size_factor
-        slowness = self._time_ratio.estimate if self._time_ratio else UNKNOWN
+        factor, usual = self._size_ratio.median, self._usual_bytes(size)
+        slowness, doubt = self._time_ratio.estimate
         return [
-            Encoded(
-                rung,
-                round(factor * self._usual_bytes(rung.encoding, size)),
-                Estimate(rung.encode_ms * slowness.ms, rung.encode_ms * slowness.spread_ms),
-            )
+            Encoded(rung, round(factor * usual[rung.encoding]), rung.encode_ms * slowness, rung.encode_ms * doubt)
             for rung in rungs
         ]
 
-    @property
-    def _size_factor(self) -> float:
-        return self._size_ratio.median if self._size_ratio else _UNSEEN_SHARE
-
-    def _usual_bytes(self, encoding: Encoding, size: Size) -> float:
-        """The profile's for that encoding, for the pixels of this frame."""
+    def _usual_bytes(self, size: Size) -> dict[Encoding, float]:
+        """The profile's for each encoding, for the pixels of this frame."""
         if size != self._usual_size:
             self._usual_size = size
             profiled = self._profile.size
@@ -69,12 +63,12 @@ class Ladder:
                 one.encoding: one.bytes * one.encoding.size(size).pixels / one.encoding.size(profiled).pixels
                 for one in self.rungs
             }
-        return self._usual[encoding]
+        return self._usual
 
     def observe(self, encoding: Encoding, size: Size, size_bytes: int, ms: float) -> None:
         """A frame was encoded."""
         rung = self.rung(encoding)
-        self._size_ratio.observe(size_bytes / self._usual_bytes(rung.encoding, size))
+        self._size_ratio.observe(size_bytes / self._usual_bytes(size)[rung.encoding])
         self._time_ratio.observe(ms / rung.encode_ms)
 
     def rung(self, encoding: Encoding | None) -> Rung:

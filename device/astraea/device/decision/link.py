@@ -12,7 +12,7 @@ is too small to have felt what that one felt. An answer that is far earlier than
 be late by accident, but not early.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import NamedTuple
@@ -152,21 +152,22 @@ class Link:
 
     def expect(self, size_bytes: int, now: float) -> Estimate:
         """How long sending `size_bytes` and having a short answer takes, the server's own time left out."""
-        return self.expect_each([size_bytes], now)[0]
+        return Estimate(*next(self.expect_each([size_bytes], now)))
 
-    def expect_each(self, sizes_bytes: Sequence[int], now: float) -> list[Estimate]:
-        """The same for several sizes."""
+    def expect_each(self, sizes_bytes: Sequence[int], now: float) -> Iterator[tuple[float, float]]:
+        """The same for several sizes: what to expect, and one standard deviation, both in ms."""
         belief, sigma = self._belief, self._volatility.sigma
         rtt_ms, ms_per_byte = belief.rtt_ms, belief.ms_per_byte
+        rtt_variance, twice_covariance = belief.rtt_variance, 2 * belief.covariance
         per_byte_variance = belief.per_byte_variance + _wander(ms_per_byte, self._silent_s(now), sigma)
-        estimates = []
-        for size_bytes in sizes_bytes:  # a decision spends most of its time here
+        for size_bytes in sizes_bytes:  # a decision spends much of its time here: no calls of max()
             sending_ms = size_bytes * ms_per_byte
-            ms = max(_LEAST_MS, rtt_ms + sending_ms)
-            known = belief.rtt_variance + size_bytes * (2 * belief.covariance + size_bytes * per_byte_variance)
-            varying_ms = sigma * max(_LEAST_SHARE * ms, sending_ms)
-            estimates.append(Estimate(ms, sqrt(max(0.0, known) + varying_ms * varying_ms)))
-        return estimates
+            ms = rtt_ms + sending_ms
+            ms = ms if ms > _LEAST_MS else _LEAST_MS  # noqa: FURB136
+            known = rtt_variance + size_bytes * (twice_covariance + size_bytes * per_byte_variance)
+            least_ms = _LEAST_SHARE * ms
+            varying_ms = sigma * (sending_ms if sending_ms > least_ms else least_ms)  # noqa: FURB136
+            yield ms, sqrt((known if known > 0 else 0.0) + varying_ms * varying_ms)
 
     def upload_ms(self, size_bytes: int) -> float:
         """How much of that is sending."""

@@ -1,7 +1,7 @@
 """What a frame could be answered by, and what each would come to."""
 
+from dataclasses import dataclass
 from math import atan, cos, exp, inf, log, pi, sin, sqrt
-from typing import NamedTuple
 
 from ..profile import Rung
 from .estimates import Estimate
@@ -11,18 +11,26 @@ _P99_SIGMAS = 2.326
 _ROOT_5 = sqrt(5)
 
 
-class Option(NamedTuple):
+@dataclass(slots=True)
+class Option:
     """A target, and for a remote one an encoding."""
 
     target: str
     rung: Rung | None
-    time: Estimate
-    """Were nothing overdue."""
+    ms: float
+    """What it takes, were nothing overdue..."""
+    spread_ms: float
+    """...and one standard deviation of that."""
     late_ms: float
     """How much what was sent to the target before is overdue."""
     accuracy: float
     spent: float
     """Of what the objective spares: joules or money; 0 where it spares neither."""
+
+    @property
+    def time(self) -> Estimate:
+        """What it takes, were nothing overdue."""
+        return Estimate(self.ms, self.spread_ms)
 
     def in_time(self, deadline_ms: float) -> float:
         """The probability that the answer has come by then.
@@ -31,19 +39,18 @@ class Option(NamedTuple):
         `hedge` for the stall of one that does.
         """
         if self.late_ms > 0:
-            ratio = max(0.0, deadline_ms - self.time.ms) / (self.late_ms + _HICCUP_MS)
+            ratio = max(0.0, deadline_ms - self.ms) / (self.late_ms + _HICCUP_MS)
             return ratio / (1 + ratio)
-        ms, spread_ms = self.time
-        if spread_ms == 0:
-            return 1.0 if ms <= deadline_ms else 0.0
-        return _student_5(log(deadline_ms / ms) * ms / spread_ms)
+        if self.spread_ms == 0:
+            return 1.0 if self.ms <= deadline_ms else 0.0
+        return _student_5(log(deadline_ms / self.ms) * self.ms / self.spread_ms)
 
     @property
     def p99_ms(self) -> float:
         """99 of 100 answers have come by then, if the target owes none; else nobody knows."""
         if self.late_ms > 0:
             return inf
-        return self.time.ms * exp(_P99_SIGMAS * self.time.spread_ms / self.time.ms)
+        return self.ms * exp(_P99_SIGMAS * self.spread_ms / self.ms)
 
 
 def _student_5(deviation: float) -> float:

@@ -38,7 +38,7 @@ class Outstanding:
 
     def late_ms(self, link: Link, now: float) -> float:
         """By how much the latest of them is later than the link lets expect; 0 when none is."""
-        return max(0.0, max(self._lateness(link, now), default=0.0))
+        return max(0.0, *self._lateness(link, now)) if self._sent else 0.0
 
     def larger_than(self, size_bytes: int) -> bool:
         """Whether something larger is under way, whose own answer will tell more than a message of that size."""

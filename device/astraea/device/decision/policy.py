@@ -110,12 +110,9 @@ class Policy(Knowledge):
         if not options:
             return None
         fastest = _soonest_rungs(options)
-        local_ms = fastest[LOCAL].time.ms if LOCAL in fastest and self._may_hedge else None
-        asked = [
-            option
-            for option in options
-            if option.rung is None or not self._is_silent(option.target, local_ms, left_ms, now)
-        ]
+        local_ms = fastest[LOCAL].ms if LOCAL in fastest and self._may_hedge else None
+        silent = {target for target in fastest if self._is_silent(target, local_ms, left_ms, now)}
+        asked = [option for option in options if option.target not in silent] if silent else options
         chosen = self._serve(asked, local_ms, left_ms)
         if chosen is None:
             chosen, hedged = self._soonest(asked, local_ms, left_ms)
@@ -125,7 +122,7 @@ class Policy(Knowledge):
         for target, remote in self._remotes.items():
             if target != chosen.target:
                 remote.rest(now)
-        others_ms = [option.time.ms for target, option in fastest.items() if target != chosen.target]
+        others_ms = [option.ms for target, option in fastest.items() if target != chosen.target]
         give_up_ms = max(_GIVE_UP_MS, 2 * min(others_ms)) if others_ms else _GIVE_UP_ALONE_MS
         if hedged.patience_ms < inf:
             give_up_ms = max(give_up_ms, hedged.patience_ms)
@@ -149,8 +146,8 @@ class Policy(Knowledge):
         ]
         if not better:
             return None
-        best = max(better, key=lambda option: (option.accuracy, -option.time.ms))
-        return _decision(best, Hedge(best.time.ms, inf), left_ms, {best.target: best})
+        best = max(better, key=lambda option: (option.accuracy, -option.ms))
+        return _decision(best, Hedge(best.ms, inf), left_ms, {best.target: best})
 
     def probes(self, now: float) -> list[Probe]:
         """The probes to send now; each call schedules the next ones, so send what it returns."""
@@ -172,14 +169,14 @@ class Policy(Knowledge):
     ) -> tuple[Option, Hedge]:
         fastest = _soonest_rungs(options)
         hedges = {target: self._hedged(option, local_ms, left_ms) for target, option in fastest.items()}
-        costs = {target: Estimate(hedges[target].cost_ms, option.time.spread_ms) for target, option in fastest.items()}
+        costs = {target: Estimate(hedges[target].cost_ms, option.spread_ms) for target, option in fastest.items()}
         target = choose(costs, self._current)
         return fastest[target], hedges[target]
 
     def _hedged(self, option: Option, local_ms: float | None, left_ms: float | None) -> Hedge:
         """When the device should begin too: where that pays, or in time for the deadline."""
         if option.rung is None:
-            return Hedge(option.time.ms, inf)
+            return Hedge(option.ms, inf)
         hedged = hedge(option.time, option.late_ms, local_ms)
         if local_ms is None or left_ms is None:
             return hedged
@@ -192,9 +189,9 @@ class Policy(Knowledge):
         return hedged._replace(patience_ms=patience_ms)
 
     def _is_silent(self, target: str, local_ms: float | None, left_ms: float | None, now: float) -> bool:
-        outstanding = self._remotes[target].outstanding
-        if local_ms is None or local_ms > (left_ms or inf):
+        if target == LOCAL or local_ms is None or local_ms > (left_ms or inf):
             return False  # the device can't help: better a small chance than none
+        outstanding = self._remotes[target].outstanding
         if outstanding.silent_ms(now) <= _SILENT_RATIO * local_ms:
             return False
         return outstanding.larger_than(PROBE_BYTES)
@@ -208,7 +205,7 @@ def _decision(option: Option, hedged: Hedge, give_up_ms: float, fastest: Mapping
         give_up_ms,
         option.rung.encoding if option.rung else None,
         option.p99_ms,
-        {target: one.time.ms for target, one in fastest.items()},
+        {target: one.ms for target, one in fastest.items()},
     )
 
 
@@ -216,6 +213,7 @@ def _soonest_rungs(options: Sequence[Option]) -> dict[str, Option]:
     """Each target's option that takes the least time."""
     best: dict[str, Option] = {}
     for option in options:
-        if option.target not in best or option.time.ms < best[option.target].time.ms:
+        soonest = best.get(option.target)
+        if soonest is None or option.ms < soonest.ms:
             best[option.target] = option
     return best

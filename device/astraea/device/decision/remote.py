@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from ..profile import Price, Rung
-from .estimates import UNKNOWN, Estimate, Recent
+from .estimates import Estimate, Recent
 from .link import Link
 from .outstanding import Outstanding
 
@@ -46,7 +46,7 @@ class Remote:
     @property
     def slowness(self) -> Estimate:
         """Its own time for a frame over the profile's."""
-        return self._time_ratio.estimate if self._time_ratio else UNKNOWN
+        return self._time_ratio.estimate
 
     def late_ms(self, now: float) -> float:
         """By how much what it owes is overdue."""
