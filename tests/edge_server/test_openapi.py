@@ -1,5 +1,6 @@
 """The API is as its OpenAPI document says, whatever is sent."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,14 +8,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.routing import Route
 
 from astraea.edge_server import Service
 from astraea.edge_server.api import Api
+from astraea.edge_server.app import create_app
 from astraea.edge_server.openapi import describe_api
 from astraea.protocol import Detection
 from tests.edge_server.conftest import SIZE_HANDLER, MakeService, StartServer, WriteService
 from tests.edge_server.test_oip import two_by_three
 
+ROOT = Path(__file__).resolve().parents[2]
 ORDERS = """
     from pydantic import BaseModel
     class Order(BaseModel):
@@ -70,6 +74,13 @@ async def test_what_is_returned_is_described_as_far_as_it_is_known(
     assert schema.get("properties") == reply
 
 
+def test_every_path_that_is_served_is_described(make_service: MakeService, api: Api) -> None:
+    described = describe_api(make_service(SIZE_HANDLER), api.instance())["paths"]
+    pages = {"/", "/docs", "/openapi.json", "/publish", "/watch", "/pages/{name}", "/v2{rest:path}"}
+    served = {route.path for route in create_app(api).routes if isinstance(route, Route)}
+    assert served - pages <= described.keys()
+
+
 def test_the_document_is_of_this_service(make_service: MakeService, api: Api) -> None:
     document = describe_api(make_service(SIZE_HANDLER), api.instance())
     assert document["info"]["title"] == "sizes"
@@ -97,6 +108,12 @@ def test_schemathesis_finds_no_failure_and_nothing_undescribed(
             *("--exclude-checks", "positive_data_acceptance"),
             *("--suppress-health-check", "all"),  # they are about the speed of this machine
         ]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        environment = os.environ | {
+            "SCHEMATHESIS_HOOKS": "tests.edge_server.schemathesis_hooks",
+            "PYTHONPATH": str(ROOT),
+        }
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, done.stdout
         assert client.get("/readyz").status_code == 200

@@ -15,10 +15,10 @@ from astraea.protocol import PROBLEM_MEDIA_TYPE, Detection, Instance, Problem
 
 from .oip import documents as oip
 from .oip.datatypes import DATATYPES
+from .openapi_parts import Schema, content_of, json_of, object_of, operation, ref, required
+from .openapi_streams import stream_paths
 from .service import Service
 from .tensors import Tensor, decode_tensor
-
-Schema = dict[str, Any]
 
 _OBJECT: Schema = {"type": "object"}
 _BYTES: Schema = {}  # OpenAPI 3.1 says "any bytes" by saying nothing
@@ -85,7 +85,7 @@ def _bodies(service: Service, schema: Schema) -> Schema:
     """What `POST /predict` takes, by content type."""
     input_ = service.input
     if service.tensors is not None:
-        schema = _object(
+        schema = object_of(
             {spec.name: _TEXTS if spec.datatype == "BYTES" else _NESTED for spec in service.tensors.inputs}
         )
     elif input_.decode is decode_tensor:
@@ -98,7 +98,7 @@ def _bodies(service: Service, schema: Schema) -> Schema:
     if "application/json" not in bodies or input_.decode is decode_tensor:
         bodies["application/octet-stream"] = {"schema": _BYTES}
     field: Schema = {"type": "string", "contentMediaType": (*input_.media_types, "application/octet-stream")[0]}
-    return bodies | {"multipart/form-data": {"schema": _object({"file": field})}}
+    return bodies | {"multipart/form-data": {"schema": object_of({"file": field})}}
 
 
 def _reply(annotation: Any, schema: Schema) -> Schema:
@@ -111,27 +111,18 @@ def _reply(annotation: Any, schema: Schema) -> Schema:
     if annotation is dict or (inspect.isclass(origin) and issubclass(origin, Mapping)):
         return schema
     if Detection in arguments and origin is list:
-        return _object({"detections": schema})
+        return object_of({"detections": schema})
     if annotation in {bool, int, float, str} or annotation is Tensor or (origin is list and Any not in arguments):
-        return _object({"output": schema})
+        return object_of({"output": schema})
     return _OBJECT
 
 
-def _object(properties: Mapping[str, Schema]) -> Schema:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
 def _own_paths(bodies: Schema, reply: Schema) -> Schema:
-    status = _json(_object({"status": {"type": "string"}}))
-    problem = _content(PROBLEM_MEDIA_TYPE, _ref("Problem"))
-    return {
+    status = json_of(object_of({"status": {"type": "string"}}))
+    problem = content_of(PROBLEM_MEDIA_TYPE, ref("Problem"))
+    return stream_paths(problem) | {
         "/predict": {
-            "post": _operation("Answer one input", problem, _json(reply)) | {"requestBody": _required(bodies)},
+            "post": operation("Answer one input", problem, json_of(reply)) | {"requestBody": required(bodies)},
         },
         "/probe": {
             "post": {
@@ -140,24 +131,24 @@ def _own_paths(bodies: Schema, reply: Schema) -> Schema:
                 "responses": {"204": {"description": "Taken."}, "default": problem},
             }
         },
-        "/livez": {"get": _operation("Whether the process answers", problem, status)},
-        "/healthz": {"get": _operation("The same as /livez", problem, status)},
-        "/readyz": {"get": _operation("Whether inputs should be sent here", problem, status)},
-        "/metrics": {"get": _operation("Figures for Prometheus", problem, _content("text/plain", {"type": "string"}))},
+        "/livez": {"get": operation("Whether the process answers", problem, status)},
+        "/healthz": {"get": operation("The same as /livez", problem, status)},
+        "/readyz": {"get": operation("Whether inputs should be sent here", problem, status)},
+        "/metrics": {"get": operation("Figures for Prometheus", problem, content_of("text/plain", {"type": "string"}))},
     }
 
 
 def _inference_paths(model: str, version_: str) -> Schema:
-    error, tag = _json(_ref("Error")), {"tags": ["Open Inference Protocol"]}
+    error, tag = json_of(ref("Error")), {"tags": ["Open Inference Protocol"]}
 
     def get(summary: str, document: str) -> Schema:
-        return {"get": _operation(summary, error, _json(_ref(document))) | tag}
+        return {"get": operation(summary, error, json_of(ref(document))) | tag}
 
-    infer = _operation("Infer from tensors, in JSON or as bytes behind it", error, _inferred()) | {
+    infer = operation("Infer from tensors, in JSON or as bytes behind it", error, _inferred()) | {
         **tag,
         "parameters": [_HEADER_LENGTH],
-        "requestBody": _required(
-            {"application/json": {"schema": _ref("InferRequest")}, "application/octet-stream": {"schema": _BYTES}}
+        "requestBody": required(
+            {"application/json": {"schema": ref("InferRequest")}, "application/octet-stream": {"schema": _BYTES}}
         ),
     }
     paths = {
@@ -169,34 +160,14 @@ def _inference_paths(model: str, version_: str) -> Schema:
         paths[path] = get("What there is to know of the model", "ModelMetadata")
         paths[f"{path}/ready"] = get("Whether the model answers", "ModelReady")
         paths[f"{path}/infer"] = {"post": infer}
-    index = _operation("Which models there are", error, _json({"type": "array", "items": _ref("IndexEntry")}))
-    load = _operation("Let what is in the service's folder now serve; for its operator", error, _json(_ref("Loaded")))
-    load["requestBody"] = {"content": {"application/json": {"schema": _ref("LoadRequest")}}}
+    index = operation("Which models there are", error, json_of({"type": "array", "items": ref("IndexEntry")}))
+    load = operation("Let what is in the service's folder now serve; for its operator", error, json_of(ref("Loaded")))
+    load["requestBody"] = {"content": {"application/json": {"schema": ref("LoadRequest")}}}
     paths["/v2/repository/index"] = {"post": index | tag}
     paths[f"/v2/repository/models/{model}/load"] = {"post": load | tag}
     return paths
 
 
 def _inferred() -> Schema:
-    content = {"application/json": {"schema": _ref("InferResponse")}, "application/octet-stream": {"schema": _BYTES}}
+    content = {"application/json": {"schema": ref("InferResponse")}, "application/octet-stream": {"schema": _BYTES}}
     return {"description": f"Tensors of {', '.join(DATATYPES)}.", "content": content}
-
-
-def _operation(summary: str, problem: Schema, reply: Schema) -> Schema:
-    return {"summary": summary, "responses": {"200": reply, "default": problem}}
-
-
-def _content(media_type: str, schema: Schema) -> Schema:
-    return {"description": "The reply.", "content": {media_type: {"schema": schema}}}
-
-
-def _json(schema: Schema) -> Schema:
-    return _content("application/json", schema)
-
-
-def _required(content: Schema) -> Schema:
-    return {"required": True, "content": content}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}

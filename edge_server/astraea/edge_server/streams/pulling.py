@@ -73,8 +73,7 @@ class Pulling:
     def routes(self) -> list[Route]:
         """For the application."""
         return [
-            Route("/streams", self._start, methods=["POST"]),
-            Route("/streams", self._list, methods=["GET"]),
+            Route("/streams", self._either, methods=["GET", "POST"]),
             Route("/streams/{session}", self._delete, methods=["DELETE"]),
         ]
 
@@ -82,6 +81,9 @@ class Pulling:
         """End all of them."""
         for session_id in tuple(self._pulled):
             self._end(session_id, "the instance has ended")
+
+    async def _either(self, request: Request) -> Response:
+        return await self._start(request) if request.method == "POST" else await self._list(request)
 
     async def _start(self, request: Request) -> Response:
         check_takes_pictures(self._videos.sessions.api.loaded())

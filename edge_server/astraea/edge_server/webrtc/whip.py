@@ -56,10 +56,9 @@ class Whip:
     def routes(self) -> list[Route]:
         """For the application."""
         return [
-            Route("/whip", self._options, methods=["OPTIONS"]),
-            Route("/whip", self._publish, methods=["POST"]),
-            Route("/whip/{session}", self._patch, methods=["PATCH"]),
-            Route("/whip/{session}", self._delete, methods=["DELETE"]),
+            # One route a path, so that 405 allows all its methods.
+            Route("/whip", self._collection, methods=["OPTIONS", "POST"]),
+            Route("/whip/{session}", self._one, methods=["DELETE", "PATCH"]),
         ]
 
     async def close(self) -> None:
@@ -67,6 +66,12 @@ class Whip:
         for session_id in tuple(self._published):
             self._end(session_id, "the instance has ended")
         await asyncio.gather(*self._closing)
+
+    async def _collection(self, request: Request) -> Response:
+        return await self._publish(request) if request.method == "POST" else await self._options(request)
+
+    async def _one(self, request: Request) -> Response:
+        return await self._patch(request) if request.method == "PATCH" else await self._delete(request)
 
     async def _options(self, _request: Request) -> Response:
         response = Response(status_code=204, headers={"accept-post": SDP_MEDIA_TYPE, "allow": "OPTIONS, POST"})
