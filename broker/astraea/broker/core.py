@@ -158,7 +158,7 @@ class Broker:
             best = ranked[0].instance
             pool.claim(best.id, ask.rate, now)
             self.metrics.told.labels(service, best.revision).inc()
-        return Candidates.model_construct(service=service, candidates=tuple(ranked), ttl_s=self.ttl_s)
+        return Candidates(service=service, candidates=tuple(ranked), ttl_s=self.ttl_s)
 
     async def share_out(self, service: str, sharing: Sharing | None) -> None:
         """Set how a service's devices are shared out; None: every revision alike again.

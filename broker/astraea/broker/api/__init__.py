@@ -14,6 +14,7 @@ from ..metrics import CountRequests
 from . import fleet, operations, operators, streams
 from .gate import Gate
 from .problems import RESPONSES, LimitBody, report_problems
+from .routes import Shortcut
 
 __all__ = ["create_app"]
 
@@ -59,7 +60,8 @@ def create_app(
         dashboard.router,
     ):
         app.include_router(router)
+    report_problems(app)
+    app.add_middleware(Shortcut, routes=fleet.direct.routes, handlers=app.exception_handlers)
     app.add_middleware(LimitBody)
     app.add_middleware(CountRequests, metrics=broker.metrics)
-    report_problems(app)
     return app

@@ -88,9 +88,7 @@ async def candidates(request: Request) -> Response:
     headers = {"etag": tag, "cache-control": f"private, max-age={found.ttl_s:.0f}"}
     if request.headers.get("if-none-match") == tag:
         return Response(None, HTTPStatus.NOT_MODIFIED, headers)
-    response = json_response(found)
-    response.headers.update(headers)
-    return response
+    return json_response(found, headers)
 
 
 @router.delete("/instances/{instance_id}", status_code=HTTPStatus.NO_CONTENT)
@@ -124,7 +122,7 @@ def _with_token(broker: Broker, found: Candidates, principal: Principal) -> Cand
         if broker.access.signing_keys.items:
             raise HTTPException(HTTPStatus.FORBIDDEN, f"this device may not use {found.service!r}")
         return found
-    return Candidates.model_construct(
+    return Candidates(
         service=found.service,
         candidates=found.candidates,
         ttl_s=found.ttl_s,

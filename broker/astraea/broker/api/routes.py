@@ -1,12 +1,16 @@
 """Routes that read their own request."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _T = TypeVar("_T", bound=BaseModel)
@@ -26,6 +30,44 @@ class DirectRoute(APIRoute):
         return handler
 
 
+class Shortcut:
+    """ASGI middleware: leads requests for DirectRoutes to their endpoints, past FastAPI's way of finding a route.
+
+    That way takes about as long as taking a heartbeat does. What isn't for one of these routes takes it all the same.
+
+    Args:
+        app: whatever else there is.
+        routes: those that are not DirectRoutes are left to `app`.
+        handlers: of exceptions, as the application's.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute], handlers: Mapping[Any, ExceptionHandler]) -> None:
+        self._app = app
+        self._routes = [
+            (method, route.path_regex, route)
+            for route in routes
+            if isinstance(route, DirectRoute)
+            for method in route.methods or ()
+        ]
+        expected = {kind: handler for kind, handler in handlers.items() if kind is not Exception}
+        self._direct = ExceptionMiddleware(_answer, expected)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or pass it on."""
+        if scope["type"] == "http" and not scope.get("root_path"):
+            for method, path, route in self._routes:
+                if method == scope["method"] and (found := path.match(scope["path"])):
+                    scope["route"], scope["path_params"] = route, found.groupdict()
+                    await self._direct(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    response = await scope["route"].endpoint(Request(scope, receive, send))
+    await response(scope, receive, send)
+
+
 def parse_query(model: type[_T], request: Request) -> _T:
     """The query's parameters.
 
@@ -33,7 +75,8 @@ def parse_query(model: type[_T], request: Request) -> _T:
         RequestValidationError: as FastAPI would.
     """
     try:
-        return model.model_validate(dict(request.query_params))
+        text = request.scope["query_string"].decode("latin-1")  # as Starlette, without its MultiDict
+        return model.model_validate(dict(parse_qsl(text, keep_blank_values=True)))
     except ValidationError as error:
         raise _refused(error, "query") from None
 
@@ -50,9 +93,10 @@ async def parse_body(model: type[_T], request: Request) -> _T:
         raise _refused(error, "body") from None
 
 
-def json_response(document: BaseModel) -> Response:
+def json_response(document: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
     """A document as the body of a reply."""
-    return Response(document.__pydantic_serializer__.to_json(document), media_type="application/json")
+    content = document.__pydantic_serializer__.to_json(document)
+    return Response(content, headers=headers, media_type="application/json")
 
 
 def described(

@@ -5,6 +5,7 @@ asked, so skew between machines can't shorten or prolong a lease.
 """
 
 from collections.abc import Callable
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -131,5 +132,5 @@ def _figures(pool: Pool, now: float) -> ServiceFigures:
         instances=int(live.sum()),
         in_flight=float(pool.column(Column.IN_FLIGHT)[live].sum()),
         capacity=float(pool.column(Column.CAPACITY)[live].sum()),
-        service_ms=float(np.median(known)) if known.size else None,
+        service_ms=median(known.tolist()) if known.size else None,
     )

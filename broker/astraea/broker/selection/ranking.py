@@ -143,7 +143,11 @@ def _terms(pool: Pool, ask: Ask, measured: Mapping[str, tuple[float, float]], ms
 
 def _model_rtt_ms(km: Floats) -> Floats:
     base, per_km = expected_rtt_ms(0.0), expected_rtt_ms(1.0) - expected_rtt_ms(0.0)
-    return np.asarray(base + per_km * np.where(np.isnan(km), NEUTRAL_KM, km))
+    return np.asarray(base + per_km * _known_km(km))
+
+
+def _known_km(km: Floats) -> Floats:
+    return np.where(np.isnan(km), NEUTRAL_KM, km)
 
 
 def _blend(pool: Pool, measured: Mapping[str, tuple[float, float]], rtt_ms: Floats, weight: Floats) -> None:
@@ -182,7 +186,7 @@ def _order(pool: Pool, rows: NDArray[np.int_], keys: Floats, terms: _Terms, limi
     if keys.size > limit:
         near = keys <= np.partition(keys, limit - 1)[limit - 1]
         rows, keys = rows[near], keys[near]
-    km = np.nan_to_num(terms.km[rows], nan=NEUTRAL_KM).tolist()
+    km = _known_km(terms.km[rows]).tolist()
     ids = [pool.instances[row].id for row in rows.tolist()]
     order = list(zip(keys.tolist(), km, terms.use[rows].tolist(), ids, rows.tolist(), strict=True))
     return [row for *_, row in sorted(order)[:limit]]
@@ -200,10 +204,10 @@ def _held(best: list[int], current: int | None, admitted: NDArray[np.bool_], sco
 def _candidate(instance: Instance, row: int, score_ms: float, terms: _Terms, ask: Ask) -> Candidate:
     km = float(terms.km[row])
     known = not isnan(km)
-    return Candidate.model_construct(
+    return Candidate(
         instance=instance,
         distance_km=round(km, 3) if known else None,  # to the metre and the microsecond: the rest is noise
-        score_ms=round(score_ms, 3),
+        score_ms=max(round(score_ms, 3), 0.0),  # a matcher may give more than an instance takes
         reasons=_reasons(row, terms, known) if ask.explain else None,
     )
 
