@@ -77,8 +77,9 @@ class Publisher:
         marked: bool = True,
         fps: float = 30,
         configuration: RTCConfiguration | None = None,
+        track: Track | None = None,
     ) -> None:
-        self.track = Track(fps, marked=marked)
+        self.track = track or Track(fps, marked=marked)
         self.results: list[dict[str, Any]] = []
         self.connection = RTCPeerConnection(configuration or RTCConfiguration([]))
         self.url = self.etag = ""
