@@ -70,6 +70,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def queued_s(pid: int) -> float:
+    """How long a process's first thread has been kept off its core by others, in seconds.
+
+    From `/proc/PID/schedstat`: https://docs.kernel.org/scheduler/sched-stats.html.
+    """
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as schedstat:  # noqa: PTH123 - a path of the kernel's
+        return int(schedstat.read().split()[1]) / 1e9
+
+
 def cpu_s(pid: int) -> float:
     """CPU time that a process and its threads have used, to 10 ms; see proc_pid_stat(5)."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123 - a path of the kernel's
