@@ -236,3 +236,17 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
     assert {p["name"] for p in operation["parameters"]} == {"name", *Ask.model_fields}
     assert set(operation["responses"]) == {"200", "default"}
     assert PROBLEM_MEDIA_TYPE in operation["responses"]["default"]["content"]
+
+
+async def test_a_question_that_fails_unexpectedly_is_answered_with_a_problem_document(
+    tmp_path: Path, make_instance: MakeInstance
+) -> None:
+    def broken(ask: Ask, instance: Instance) -> float:
+        raise ZeroDivisionError(instance.id)
+
+    with closing(SqliteStore(tmp_path / "broker.db")) as store:
+        app = create_app(Broker(store, lease_s=10, matchers={"broken": broken}))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://broker") as client:
+            await client.put("/v1/instances/plates-1", json=make_instance().model_dump(mode="json"))
+            _problem(await client.get("/v1/services/plates/candidates"), 500)

@@ -335,6 +335,17 @@ def test_a_matcher_moves_instances_and_rules_them_out(make_instance: MakeInstanc
     assert told[1].reasons.matchers_ms == 30
 
 
+def test_an_instance_that_a_matcher_favours_by_more_than_it_takes_is_first_with_a_score_of_zero(
+    make_instance: MakeInstance,
+) -> None:
+    def matcher(ask: Ask, instance: Instance) -> float:
+        return {"a": 0.0, "b": -1000.0, "c": -2000.0}[instance.id]
+
+    told = rank_pool(pool_of(make_instance(name) for name in "abc"), Ask(), now=0.0, matchers=[matcher])
+    assert [candidate.instance.id for candidate in told] == ["c", "b", "a"]
+    assert [candidate.score_ms for candidate in told[:2]] == [0, 0]
+
+
 def test_installed_matchers_are_found_and_broken_ones_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "third_party-1.0.dist-info"
     info.mkdir()
