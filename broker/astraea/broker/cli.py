@@ -1,5 +1,6 @@
 """`astraea broker`."""
 
+import asyncio
 import gc
 import ipaddress
 import logging
@@ -26,10 +27,11 @@ app = typer.Typer(add_completion=False)
 _log = logging.getLogger(__name__)
 
 _SHUTDOWN_S = 5  # for requests under way; none of ours takes that long
-_COLLECT_AFTER = (10_000, 10, 100)
-"""Objects more than before, and younger generations' turns, after which the garbage collector looks for cycles. To look
-through all of a large fleet stops every request (75 ms for 10,000 instances), and instances are in no cycles: reference
-counts free them. By Python's own figures it would do so every few seconds, because each heartbeat makes new objects."""
+_COLLECT_EVERY_S = 60.0
+"""How often the garbage collector looks for cycles. That stops every request (75 ms for 10,000 instances), and by
+Python's own figures it would happen every few seconds: heartbeats make new objects, but none that are in cycles."""
+_COLLECT_AFTER = 200_000
+"""So many more objects than before, and it looks for cycles at once, among the new ones."""
 
 
 @app.callback()
@@ -66,7 +68,7 @@ def broker(  # noqa: PLR0917 - each is an option of its own
     the others. The dashboard is at the broker's address.
     """
     configure_logging(log_format)
-    gc.set_threshold(*_COLLECT_AFTER)
+    gc.set_threshold(_COLLECT_AFTER)
     if auth and insecure:
         raise typer.BadParameter("--auth and --insecure contradict each other")
     closed = auth or not (insecure or _is_loopback(host))
@@ -110,6 +112,7 @@ def _serve(served: Broker, listener: socket.socket, *, closed: bool) -> None:
         if closed and (path := await make_first_key(served, _state_home() / "admin.key")):
             _log.warning("there was no admin's key: one is in %s now", path)
         gc.freeze()  # code and what the store had: not to be looked through again
+        asyncio.get_running_loop().call_later(_COLLECT_EVERY_S, _collect)
         typer.echo(_greeting(served, listener))
 
     config = uvicorn.Config(
@@ -125,6 +128,11 @@ def _serve(served: Broker, listener: socket.socket, *, closed: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
+
+
+def _collect() -> None:
+    gc.collect()
+    asyncio.get_running_loop().call_later(_COLLECT_EVERY_S, _collect)
 
 
 def _greeting(served: Broker, listener: socket.socket) -> str:
