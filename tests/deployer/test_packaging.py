@@ -145,9 +145,12 @@ def test_the_same_inputs_give_the_same_digest_in_two_folders_and_layouts(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = build(write_service("one"), kept_layout, registry, name="same")
+    first = write_service("one")
+    one = build(first, kept_layout, registry, name="same")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    two = build(write_service("two"), ImageLayout(tmp_path / "other"), registry, name="same")
+    # The lock is an input: without it, a package that is released in between would rightly be another one.
+    second = write_service("two", **{"astraea.lock": (first / "astraea.lock").read_text()})
+    two = build(second, ImageLayout(tmp_path / "other"), registry, name="same")
     assert one.reference == two.reference
 
 

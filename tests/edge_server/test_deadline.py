@@ -47,8 +47,9 @@ def test_the_pace_stays_within_what_was_seen(calls: list[tuple[float, float]]) -
         now += idle_s + took_s
         pace.observe(now - took_s, now)
     longest = max((took_s for _, took_s in calls), default=0.0)
-    assert 0 <= pace.interval_s <= longest * 1.001
-    assert 0 <= pace.service_s <= longest * 1.001
+    most = longest * 1.001 + 1e-9  # a clock's seconds have no digits for less
+    assert 0 <= pace.interval_s <= most
+    assert 0 <= pace.service_s <= most
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), min_size=1, max_size=30))

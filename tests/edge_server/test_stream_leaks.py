@@ -66,7 +66,8 @@ def test_a_hundred_streams_dropped_abruptly_leave_nothing(
             return figure(http.get("/metrics").text, 'astraea_streams{transport="websocket"}')
 
         drop(20, after_frames=0)
-        files, before = open_files(pid), memory()
+        wait_until(lambda: streams() == 0)
+        before, files = memory(), open_files(pid)
         drop(100, after_frames=0)
         wait_until(lambda: open_files(pid) <= files)
         wait_until(lambda: streams() == 0)

@@ -120,7 +120,7 @@ def _reply(annotation: Any, schema: Schema) -> Schema:
 def _own_paths(bodies: Schema, reply: Schema) -> Schema:
     status = json_of(object_of({"status": {"type": "string"}}))
     problem = content_of(PROBLEM_MEDIA_TYPE, ref("Problem"))
-    return stream_paths(problem) | {
+    return {
         "/predict": {
             "post": operation("Answer one input", problem, json_of(reply)) | {"requestBody": required(bodies)},
         },
@@ -131,6 +131,7 @@ def _own_paths(bodies: Schema, reply: Schema) -> Schema:
                 "responses": {"204": {"description": "Taken."}, "default": problem},
             }
         },
+        **stream_paths(problem),
         "/livez": {"get": operation("Whether the process answers", problem, status)},
         "/healthz": {"get": operation("The same as /livez", problem, status)},
         "/readyz": {"get": operation("Whether inputs should be sent here", problem, status)},

@@ -22,10 +22,10 @@ function contents(title, content = {}) {
   return parts;
 }
 
-function operation(path, method, described) {
+function operation(path, method, described, shared) {
   const summary = [make("span", method.toUpperCase(), { className: "method" }), make("code", path), ` ${described.summary}`];
   const parts = [];
-  for (const parameter of described.parameters ?? []) {
+  for (const parameter of [...shared, ...(described.parameters ?? [])]) {
     parts.push(make("p", `${parameter.in} ${parameter.name}: ${parameter.description}`));
   }
   if (described.requestBody) parts.push(...contents("Takes", described.requestBody.content));
@@ -41,9 +41,9 @@ async function start() {
   if (!response.ok) throw new Error(api.detail ?? api.title);
   document.title = `${api.info.title} API`;
   element("title").textContent = `${api.info.title} ${api.info.version}`;
-  for (const [path, methods] of Object.entries(api.paths)) {
+  for (const [path, { parameters = [], ...methods }] of Object.entries(api.paths)) {
     for (const [method, described] of Object.entries(methods)) {
-      element("operations").append(operation(path, method, described));
+      element("operations").append(operation(path, method, described, parameters));
     }
   }
   for (const [name, schema] of Object.entries(api.components.schemas)) {
