@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import shutil
+import sys
 import tarfile
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,7 +140,7 @@ def test_a_change_of_the_handler_moves_kilobytes(
     assert build(folder, kept_layout, registry, name="changing").sent_bytes == 0
 
 
-def test_the_same_inputs_give_the_same_digest_in_two_folders_and_layouts(
+def test_the_same_inputs_give_the_same_digest_in_two_folders_and_layouts_and_by_two_interpreters(
     write_service: WriteService,
     kept_layout: ImageLayout,
     registry: Registry,
@@ -148,10 +150,18 @@ def test_the_same_inputs_give_the_same_digest_in_two_folders_and_layouts(
     first = write_service("one")
     one = build(first, kept_layout, registry, name="same")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    venv.create(tmp_path / "other python")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "other python" / "bin" / "python"))
     # The lock is an input: without it, a package that is released in between would rightly be another one.
     second = write_service("two", **{"astraea.lock": (first / "astraea.lock").read_text()})
     two = build(second, ImageLayout(tmp_path / "other"), registry, name="same")
+    assert layers_of(one) == layers_of(two)
     assert one.reference == two.reference
+
+
+def layers_of(done: ContainerBuild) -> dict[str, Descriptor]:
+    """By the stage that made them."""
+    return {stage.name: stage.layer.descriptor for stage in done.stages if stage.layer is not None}
 
 
 def test_an_image_for_arm64_is_made_here_and_holds_nothing_compiled_for_another_machine(

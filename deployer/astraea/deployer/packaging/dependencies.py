@@ -5,6 +5,7 @@ Wheels are unpacked, never built, so an arm64 image comes about on an amd64 mach
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -87,9 +88,19 @@ def unpacked(locked: str, platform: Platform) -> Iterator[Path]:
         wanted, target = Path(folder, "requirements.txt"), Path(folder, "packages")
         wanted.write_text(locked, encoding="utf-8")
         options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(target)]
+        options += ["--python", sys.executable]
         _uv(["pip", "install", *options, "--requirement", str(wanted), *platform.options], "packages can't be had")
         (target / ".lock").unlink(missing_ok=True)  # uv's own
+        _forget_scripts(target)
         yield target
+
+
+def _forget_scripts(packages: Path) -> None:
+    """Take scripts out of the records: their hashes are of this machine's interpreter, whose path they begin with."""
+    for record in packages.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.unlink()  # it may be a link into uv's cache
+        record.write_text("".join(line for line in lines if not line.startswith("bin/")), encoding="utf-8")
 
 
 def files_of(packages: Path, unread: Collection[str] = ()) -> Iterator[Path]:

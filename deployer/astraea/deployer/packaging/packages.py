@@ -12,7 +12,7 @@ from .folder import LOCK_FILE
 
 HOME = "opt/astraea"
 """Where packages lie in the image. Not in the base's site-packages: every base has those elsewhere."""
-_RECIPE = 1  # raise it when the same lock is made into another layer
+_RECIPE = 2  # raise it when the same lock is made into another layer
 
 
 def locked(directory: Path, requirements: Sequence[str], platform: Platform) -> str:
