@@ -107,7 +107,8 @@ class Cli:
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         """Start it, for a test that does not let it end by itself."""
         command = [sys.executable, "-m", "astraea.deployer", *map(str, arguments)]
-        return subprocess.Popen(command, cwd=self._cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self._cwd, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
 def instances() -> list[InstanceView]:

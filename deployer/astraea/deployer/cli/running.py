@@ -14,6 +14,7 @@ from ..engines import Engine, InstanceLog, InstanceStatus
 from ..errors import DeployError
 from ..history import History
 from ..images import ServiceImage
+from ..operator_keys import DEFAULT_BROKER
 from ..packaging.base import DEFAULT_BASE
 from ..placement import explain, place
 from ..rollout.canary import parse_canary
@@ -39,7 +40,7 @@ def deploy(
     ] = None,
     broker: Annotated[
         str, typer.Option(envvar="ASTRAEA_BROKER", help="Where instances register and devices ask.")
-    ] = "http://127.0.0.1:8600",
+    ] = DEFAULT_BROKER,
     engine: EngineOption = EngineName.PROCESS,
     registry: Annotated[
         str | None,

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from ..errors import BrokerError
+from ..health import check_allowed
 
 
 class Sharing:
@@ -18,7 +19,7 @@ class Sharing:
     """
 
     def __init__(self, client: httpx.Client, broker: str, service: str) -> None:
-        self._client, self._url = client, f"{broker}/v1/services/{service}/sharing"
+        self._client, self._broker, self._url = client, broker, f"{broker}/v1/services/{service}/sharing"
 
     def share(self, weights: Mapping[str, float]) -> None:
         """Share devices out by these weights, canaries first; by none of them alike. The objective stays.
@@ -33,6 +34,7 @@ class Sharing:
     def _ask(self, method: str, document: Any = None) -> dict[str, Any]:
         try:
             reply = self._client.request(method, self._url, json=document)
+            check_allowed(self._broker, reply)
             found = reply.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             raise BrokerError(

@@ -1,5 +1,6 @@
 """The engine that runs instances as local processes."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from pathlib import Path
 from ...errors import EngineError
 from ...images import ServiceImage, unpack_image
 from ...oci import ImageLayout
+from ...operator_keys import KEY_VARIABLE
 from .. import InstancePlan, InstanceState, InstanceStatus
 from ..serving import instance_url
 from .logs import FileLog
@@ -106,6 +108,7 @@ def _ensure_agent(node: NodeFolder) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name != KEY_VARIABLE},  # no instance's business
         )
     if ended.returncode != 0:
         last = "".join(FileLog(node.agent_log).tail(1))

@@ -1,0 +1,123 @@
+"""Deploying with a broker that asks for keys: a real broker, the real command."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from astraea.deployer.errors import BrokerError
+from astraea.deployer.health import new_client
+from astraea.deployer.operator_keys import OperatorAuth, keep_key, operator_keys
+
+from .conftest import GREET, Cli, WriteService, instances
+
+
+class ClosedBroker(NamedTuple):
+    """A broker that asks for keys, and keys that it has made."""
+
+    url: str
+    admin: str
+
+    def key(self, role: str) -> str:
+        headers = {"authorization": f"Bearer {self.admin}"}
+        reply = httpx.post(f"{self.url}/v1/keys", json={"name": role, "role": role}, headers=headers, trust_env=False)
+        return str(reply.raise_for_status().json()["key"])
+
+
+@pytest.fixture
+def closed(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClosedBroker]:
+    """The command takes it by default, and its instances have a node's key."""
+    with cli.start("broker", "--port", "0", "--lease-s", "2", "--auth", "--store", home / "broker.db") as process:
+        assert process.stdout is not None
+        found = re.search(r"http://[0-9.:]+", process.stdout.readline())
+        assert found is not None
+        broker = ClosedBroker(found.group(), (home / "state" / "astraea" / "admin.key").read_text().strip())
+        monkeypatch.setenv("ASTRAEA_BROKER", broker.url)
+        monkeypatch.setenv("ASTRAEA_BROKER_KEY", broker.key("node"))
+        yield broker
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def login(cli: Cli, key: str) -> subprocess.CompletedProcess[str]:
+    with cli.start("login") as process:
+        out, err = process.communicate(key, timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def test_a_service_lives_with_a_broker_that_asks_for_keys(
+    closed: ClosedBroker, cli: Cli, write_service: WriteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = cli("deploy", write_service(), status=1).stderr
+    assert "asks for a key" in refused
+    assert f"astraea login --broker {closed.url}" in refused
+    assert instances() == []
+
+    assert "does not know the key" in login(cli, "k000000000000.nonsense").stderr
+    key = closed.key("deployer")
+    kept = login(cli, f"{key}\n")
+    assert kept.returncode == 0
+    path = Path(kept.stdout.split()[-1])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key not in kept.stdout
+
+    cli("deploy", "service")
+    assert '"offered": true' in cli("status", "--json").stdout
+    write_service(version="1.1.0", handler=f"{GREET}# better\n")
+    cli("deploy", "service", "--canary", "100", "--every", "1s")
+    (after,) = instances()
+    assert after.revision.startswith("1.1.0-")
+    assert after.offered
+
+    path.unlink()
+    monkeypatch.setenv("ASTRAEA_OPERATOR_KEY", closed.key("viewer"))
+    assert '"offered": true' in cli("status", "--json").stdout
+    write_service(version="1.2.0")
+    denied = cli("deploy", "service", "--canary", "100", "--every", "1s", status=1).stderr
+    assert "does not let this key do that" in denied
+    assert instances() == [after]
+
+
+def test_a_key_goes_to_its_broker_and_to_nobody_else() -> None:
+    told: list[tuple[str, str | None]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told.append((str(request.url), request.headers.get("authorization")))
+        return httpx.Response(200)
+
+    auth = OperatorAuth({"http://Broker.example:80/at": SecretStr("secret")})
+    with httpx.Client(transport=httpx.MockTransport(answer), auth=auth) as client:
+        for url in (
+            "http://broker.example/at/v1/instances",
+            "http://broker.example/attic",
+            "http://broker.example:81/at/",
+        ):
+            client.get(url)
+    assert [key for _, key in told] == ["Bearer secret", None, None]
+
+
+def test_the_key_of_the_environment_is_for_the_broker_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_key("http://one.example/", SecretStr("first"))
+    monkeypatch.setenv("ASTRAEA_BROKER", "http://two.example")
+    monkeypatch.setenv("ASTRAEA_OPERATOR_KEY", "second")
+    found = {broker: key.get_secret_value() for broker, key in operator_keys().items()}
+    assert found == {"http://one.example": "first", "http://two.example": "second"}
+    assert "first" not in repr(operator_keys())
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}'])
+def test_keys_that_do_not_read_are_reported(home: Path, content: str) -> None:
+    path = keep_key("http://one.example", SecretStr("first"))
+    path.write_text(content)
+    with pytest.raises(BrokerError, match="can't be read"):
+        new_client()
+
+
+@pytest.mark.parametrize("key", ["", "two words", "schlüssel"])
+def test_what_can_be_no_key_is_refused(monkeypatch: pytest.MonkeyPatch, cli: Cli, key: str) -> None:
+    assert "no key" in login(cli, key).stderr
