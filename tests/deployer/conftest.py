@@ -17,6 +17,8 @@ from astraea.deployer.status import InstanceView, look
 
 GREET = "def predict(model: None, name: str) -> dict[str, str]:\n    return {'hello': name}\n"
 
+BRIDGE = "10.99.0.1"
+"""This machine's address in the swarm's network."""
 _UV_CACHE = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
 
 WriteService = Callable[..., Path]
@@ -143,3 +145,17 @@ def broker(running_broker: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of a running broker, which the command takes by default."""
     monkeypatch.setenv("ASTRAEA_BROKER", running_broker)
     return running_broker
+
+
+@pytest.fixture
+def swarm_broker(cli: Cli, monkeypatch: pytest.MonkeyPatch, home: object) -> Iterator[str]:
+    """The URL of a broker that the swarm's nodes reach."""
+    arguments = ["broker", "--host", BRIDGE, "--port", "0", "--lease-s", "2", "--insecure", "--store", "broker.db"]
+    with cli.start(*arguments) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://[0-9.:]+", process.stdout.readline())
+        assert url is not None
+        monkeypatch.setenv("ASTRAEA_BROKER", url.group())
+        yield url.group()
+        process.terminate()
+        process.communicate(timeout=20)

@@ -1,7 +1,6 @@
 """A service's life in a Docker Swarm of three nodes: a real manager, registry and broker, the real command."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,8 +16,6 @@ from .container_engine import base_image, client, engine_address, swarm_address
 from .load import Load
 
 BROKEN = "raise RuntimeError('no such camera')\n"
-BRIDGE = "10.99.0.1"
-"""This machine's address in the swarm's network."""
 
 
 @pytest.fixture
@@ -36,20 +33,6 @@ def swarm(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -
         yield manager
         for service in services(manager):
             service.remove()
-
-
-@pytest.fixture
-def swarm_broker(cli: Cli, monkeypatch: pytest.MonkeyPatch, home: object) -> Iterator[str]:
-    """The URL of a broker that the swarm's nodes reach."""
-    arguments = ["broker", "--host", BRIDGE, "--port", "0", "--lease-s", "2", "--insecure", "--store", "broker.db"]
-    with cli.start(*arguments) as process:
-        assert process.stdout is not None
-        url = re.search(r"http://[0-9.:]+", process.stdout.readline())
-        assert url is not None
-        monkeypatch.setenv("ASTRAEA_BROKER", url.group())
-        yield url.group()
-        process.terminate()
-        process.communicate(timeout=20)
 
 
 def services(manager: Any) -> list[Any]:

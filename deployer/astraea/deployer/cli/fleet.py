@@ -4,11 +4,13 @@ from enum import StrEnum
 from typing import Annotated, NamedTuple
 
 import typer
+from rich.markup import escape
 
 from ..engines import ContainerEngine, Engine
 from ..engines.process import ProcessEngine
 from ..images import default_layout
 from ..nodes import IMPLICIT_NODE, Node, NodeStore
+from .consoles import err
 
 
 class EngineName(StrEnum):
@@ -39,7 +41,7 @@ class Fleet(NamedTuple):
 
 
 def open_fleet(name: EngineName) -> Fleet:
-    """The nodes that an engine of this kind runs instances on.
+    """The nodes that an engine of this kind runs instances on; those whose engine is away are left out, and named.
 
     Raises:
         EngineError: it doesn't answer.
@@ -48,13 +50,19 @@ def open_fleet(name: EngineName) -> Fleet:
     if name is EngineName.PROCESS:
         return Fleet(ProcessEngine(default_layout()), known_nodes())
     # Docker's SDK takes a fifth of a second to import, which those who have no containers need not wait for.
-    from ..engines.docker import DockerEngine, SwarmEngine  # noqa: PLC0415
+    from ..engines.docker import DockerEngine, SwarmEngine, unreachable  # noqa: PLC0415
 
     if name is EngineName.SWARM:
         swarm = SwarmEngine()
         return Fleet(swarm, swarm.nodes(), swarm)
-    docker = DockerEngine(known_nodes())
-    return Fleet(docker, known_nodes(), docker)
+    nodes = known_nodes()
+    away = unreachable(nodes)
+    if len(away) == len(nodes):
+        raise next(iter(away.values()))
+    for error in away.values():
+        err().print(f"[yellow]left out:[/] {escape(str(error))}")
+    docker = DockerEngine(reached := tuple(node for node in nodes if node.name not in away))
+    return Fleet(docker, reached, docker)
 
 
 def known_nodes() -> tuple[Node, ...]:

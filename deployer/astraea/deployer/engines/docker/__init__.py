@@ -11,7 +11,7 @@ swarm       the swarm engine
 logs        what containers print
 """
 
-from .containers import DockerEngine
+from .containers import DockerEngine, unreachable
 from .swarm import SwarmEngine
 
-__all__ = ["DockerEngine", "SwarmEngine"]
+__all__ = ["DockerEngine", "SwarmEngine", "unreachable"]

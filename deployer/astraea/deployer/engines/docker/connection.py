@@ -15,6 +15,7 @@ from ...errors import EngineError
 
 _TIMEOUT_S = 120
 """Of a call; the longest is a pull, which answers while it goes on."""
+_PING_TIMEOUT_S = 5
 
 
 @contextmanager
@@ -31,15 +32,35 @@ def connection(address: str | None, what: str) -> Iterator[DockerClient]:
     """
     try:
         yield _client(address or os.environ.get("DOCKER_HOST"))
-    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+    except _FAILURES as error:
         raise _explained(address, what, error) from None
+
+
+def check_answers(address: str | None, what: str) -> None:
+    """Make sure that an engine is there, sooner than other calls would give it up.
+
+    Raises:
+        EngineError: it can't be reached.
+    """
+    try:
+        client = _new_client(address or os.environ.get("DOCKER_HOST"), _PING_TIMEOUT_S)  # it asks for the version
+        client.close()
+    except _FAILURES as error:
+        raise _explained(address, what, error) from None
+
+
+_FAILURES = (docker.errors.DockerException, requests.RequestException, OSError)
 
 
 @cache
 def _client(address: str | None) -> DockerClient:
+    return _new_client(address, _TIMEOUT_S)
+
+
+def _new_client(address: str | None, timeout_s: int) -> DockerClient:
     scheme = (address or "").partition(":")[0]
     tls = _tls() if scheme == "tcp" else False
-    return DockerClient(base_url=address, timeout=_TIMEOUT_S, tls=tls, use_ssh_client=scheme == "ssh")
+    return DockerClient(base_url=address, timeout=timeout_s, tls=tls, use_ssh_client=scheme == "ssh")
 
 
 def _tls() -> docker.tls.TLSConfig | bool:

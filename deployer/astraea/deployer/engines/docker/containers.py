@@ -10,11 +10,12 @@ from docker.errors import ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig
 
+from ...errors import EngineError
 from ...images import ServiceImage
 from ...nodes import Node
 from .. import InstancePlan, InstanceState, InstanceStatus
 from ..serving import instance_url, serve_options
-from .connection import connection
+from .connection import check_answers, connection
 from .launch import (
     LOG_OPTIONS,
     PIDS_LIMIT,
@@ -30,7 +31,7 @@ from .launch import (
 from .logs import EngineLog
 
 _PARALLEL = 16
-_ALL_CPUS_NS = 10**9
+_CPU_NS = 10**9
 _Result = TypeVar("_Result")
 
 
@@ -99,6 +100,20 @@ class DockerEngine:
         return _on_hosts(self._hosts, do)
 
 
+def unreachable(nodes: Iterable[Node]) -> dict[str, EngineError]:
+    """Why the engines of these nodes don't answer, by the nodes' names; those that do are not among them."""
+
+    def complaint(node: Node) -> EngineError | None:
+        try:
+            check_answers(node.engine, f"node {node.name}")
+        except EngineError as error:
+            return error
+        return None
+
+    asked = list(nodes)
+    return {node.name: error for node, error in zip(asked, _each(complaint, asked), strict=True) if error is not None}
+
+
 def _on_hosts(hosts: dict[str | None, Node], do: Callable[[DockerClient], _Result]) -> list[_Result]:
     def ask(node: Node) -> _Result:
         with connection(node.engine, f"node {node.name}") as client:
@@ -144,7 +159,7 @@ def _create(client: DockerClient, plan: InstancePlan, image: ServiceImage) -> Co
         security_opt=["no-new-privileges"],
         pids_limit=PIDS_LIMIT,
         mem_limit=needs.memory,
-        nano_cpus=int(needs.cpu * _ALL_CPUS_NS),
+        nano_cpus=int(needs.cpu * _CPU_NS),
         device_requests=gpus,
         healthcheck=health_options(plan, port),
         log_config=LogConfig(type="json-file", config=LOG_OPTIONS),

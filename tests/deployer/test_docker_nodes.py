@@ -1,0 +1,86 @@
+"""Containers on nodes with engines of their own, one of which has trouble: real engines, a real registry and broker."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from astraea.deployer.engines.docker import DockerEngine
+from astraea.deployer.engines.docker.launch import PLAN_LABEL
+from astraea.deployer.nodes import Node, NodeStore
+from astraea.deployer.oci import ImageLayout, Manifest
+from astraea.deployer.registry import Reference, Registry
+from astraea.deployer.status import InstanceView, look
+
+from .conftest import GREET, Cli, WriteService
+from .container_engine import base_image, client, engine_address, swarm_address
+
+
+@pytest.fixture
+def nodes(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Node, ...]]:
+    """The three engines that are also a swarm's, as nodes known to the command; no container of ours stays there."""
+    engine_address()
+    swarm_address()
+    monkeypatch.setenv("ASTRAEA_ENGINE", "docker")
+    monkeypatch.setenv("ASTRAEA_BASE", base_image())
+    engines = os.environ["ASTRAEA_SWARM_SOCKETS"].split()
+    hosts = os.environ["ASTRAEA_SWARM_ADDRS"].split()
+    made = tuple(
+        Node(name=f"n{number}", region="hz" if number == 1 else "sh", host=host, engine=engine, insecure=True)
+        for number, (host, engine) in enumerate(zip(hosts, engines, strict=True), 1)
+    )
+    for node in made:
+        NodeStore().add(node)
+    yield made
+    for engine in engines:
+        with client(engine) as reached:
+            for container in reached.containers.list(all=True, filters={"label": PLAN_LABEL}):
+                container.remove(force=True)
+
+
+def views(nodes: tuple[Node, ...]) -> list[InstanceView]:
+    return look(DockerEngine(nodes))
+
+
+def test_a_node_that_cannot_pull_fails_a_deployment_that_the_next_one_completes(
+    nodes: tuple[Node, ...], swarm_broker: str, cli: Cli, write_service: WriteService
+) -> None:
+    folder = write_service(handler=f"{GREET}# {secrets.token_hex(8)}\n")  # no node has seen it
+    name = f"{os.environ['ASTRAEA_REGISTRY']}/hello:1.0.0"
+    cli("build", folder, "--push", name, "--base", base_image())
+    cli("deploy", name, "--node", "n1", "--node", "n3")
+    before = views(nodes)
+    assert [view.node for view in before] == ["n1", "n3"]
+
+    forget_application(Reference.parse(name))
+    failed = cli("deploy", name, status=1).stderr
+    assert "node n2: the container engine refuses" in failed
+    assert views(nodes) == before
+
+    cli("build", folder, "--push", name, "--base", base_image())
+    assert cli("deploy", name).stdout.count("started") == 1
+    assert [(view.node, view.offered) for view in views(nodes)] == [("n1", True), ("n2", True), ("n3", True)]
+
+
+def forget_application(reference: Reference) -> None:
+    """Lose the layer of the service's own files: only who has pulled it already can start it."""
+    with Registry(reference.host) as registry:
+        manifest = Manifest.model_validate_json(registry.manifest(reference).content)
+    url = f"http://{reference.host}/v2/{reference.repository}/blobs/{manifest.layers[-1].digest}"
+    assert httpx.delete(url, trust_env=False).is_success
+
+
+def test_a_node_whose_engine_is_away_is_named_and_the_rest_goes_on(
+    nodes: tuple[Node, ...], swarm_broker: str, cli: Cli, write_service: WriteService
+) -> None:
+    NodeStore().add(Node(name="n4", region="hz", host="10.99.0.14", engine="tcp://127.0.0.1:9"))
+    deployed = cli("deploy", write_service(keys="region: hz\n"), "--registry", os.environ["ASTRAEA_REGISTRY"])
+    assert "left out: node n4: no container engine answers at tcp://127.0.0.1:9" in deployed.stderr
+    shown = cli("status")
+    assert [shown.stdout.count(f" {name} ") for name in ("n1", "n4")] == [1, 0]
+    assert "left out: node n4" in shown.stderr
+    assert "n4" in cli("deploy", "service", "--node", "n4", status=1).stderr
+    assert "stopped" in cli("remove", "hello").stdout
+    assert views(nodes) == []
