@@ -77,7 +77,7 @@ def deploy(
         DeployError: an instance did not come up in time, or another deployment is under way.
         EngineError: the engine can't start instances.
     """
-    plans = [InstancePlan(service=image.spec.name, revision=image.revision, node=node, broker=broker) for node in nodes]
+    plans = [_plan(image, node, broker) for node in nodes]
     wanted = frozenset(plan.id for plan in plans)
     with _alone(), new_client() as client:
         check_broker(client, broker)
@@ -101,6 +101,11 @@ def deploy(
             raise
         _stop_and_wait(engine, [instance.id for instance in stopped])
     return Deployment(serving, started, stopped)
+
+
+def _plan(image: ServiceImage, node: Node, broker: str) -> InstancePlan:
+    spec = image.spec
+    return InstancePlan(service=spec.name, revision=image.revision, node=node, broker=broker, resources=spec.resources)
 
 
 def remove(service: str, engine: Engine) -> tuple[InstanceStatus, ...]:

@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from astraea.protocol import Location
 from astraea.protocol.instance import Label
+from astraea.protocol.service import Memory
 
 from .errors import NodeError
 from .files import config_folder, locked, write_atomically
 
 
-class Node(BaseModel):
-    """A machine, or a part of one, that runs instances."""
+class Site(BaseModel):
+    """Where an instance runs, as far as it is told itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +30,44 @@ class Node(BaseModel):
     """Where its container engine listens; None for `DOCKER_HOST`, or else this machine's."""
     insecure: bool = False
     """Whether they may listen beyond this machine, though they do not authenticate their callers."""
+
+
+class Capacity(BaseModel):
+    """What a node has for its instances; None where nobody has said how much, and nothing is held against it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu: float | None = Field(default=None, gt=0, le=100_000)
+    """Cores."""
+    memory: Memory | None = None
+    gpu: int = Field(default=0, ge=0, le=1024)
+
+
+class NodePrice(BaseModel):
+    """What a node costs, in one currency for the whole fleet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_cpu_hour: float = Field(default=0.0, ge=0, le=1e6, allow_inf_nan=False)
+    """Of a core that an instance has for itself."""
+    per_gb: float = Field(default=0.0, ge=0, le=1e6, allow_inf_nan=False)
+    """Of traffic from devices."""
+
+
+class Node(Site):
+    """A machine, or a part of one, that runs instances: their site, and what counts when one is placed."""
+
+    capacity: Capacity = Capacity()
+    price: NodePrice = NodePrice()
+    drained: bool = False
+    """Whether nothing more is placed on it."""
+    mirror: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:\d{1,5})?$")
+    """`HOST[:PORT]` of a registry near it that passes on, and keeps, what it is asked for: images are pulled there."""
+
+    @property
+    def site(self) -> Site:
+        """What its instances are told."""
+        return Site.model_validate(self.model_dump(include=set(Site.model_fields)))
 
 
 IMPLICIT_NODE = Node(name="local")
@@ -88,6 +127,18 @@ class NodeStore:
             nodes = self.all()
             find_nodes(nodes, [name])
             self._write(tuple(node for node in nodes if node.name != name))
+
+    def set_drained(self, name: str, drained: bool) -> None:
+        """Have nothing more placed on a node, or again.
+
+        Raises:
+            NodeError: there is none of this name.
+        """
+        with self._lock():
+            nodes = self.all()
+            find_nodes(nodes, [name])
+            update = {"drained": drained}
+            self._write(tuple(node.model_copy(update=update) if node.name == name else node for node in nodes))
 
     def _lock(self) -> AbstractContextManager[None]:
         return locked(self.path.with_name(f".{self.path.name}.lock"))

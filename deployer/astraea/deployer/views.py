@@ -9,7 +9,7 @@ from .deployment import Deployment, Progress
 from .engines import InstanceStatus
 from .history import Record
 from .inspection.folder import ServiceView
-from .nodes import Node
+from .nodes import Node, NodePrice
 from .packaging.stages import Stage
 from .placement import Verdict
 from .rollout.canary import Judgement
@@ -128,13 +128,23 @@ def status_table(instances: Iterable[InstanceView]) -> Table:
 
 
 def node_table(nodes: Sequence[Node], running: Sequence[InstanceStatus]) -> Table:
-    """The nodes, and how many instances each runs."""
-    table = _table("node", "region", "latitude>", "longitude>", "host", "instances>")
+    """The nodes, what they have and cost, and how many instances each runs."""
+    table = _table(
+        "node", "region", "latitude>", "longitude>", "host", "cores>", "memory>", "GPUs>", "prices", "instances>", ""
+    )
     for node in nodes:
         place = ("", "") if node.location is None else (f"{node.location.lat:g}", f"{node.location.lon:g}")
         count = sum(instance.plan.node.name == node.name for instance in running)
-        table.add_row(node.name, node.region or "", *place, node.host, str(count))
+        drained = "[yellow]drained[/]" if node.drained else ""
+        table.add_row(node.name, node.region or "", *place, node.host, *_capacity(node), str(count), drained)
     return table
+
+
+def _capacity(node: Node) -> tuple[str, str, str, str]:
+    has, price = node.capacity, node.price
+    prices = f"{price.per_cpu_hour:g}/core h, {price.per_gb:g}/GB" if price != NodePrice() else ""
+    cores = "" if has.cpu is None else f"{has.cpu:g}"
+    return cores, "" if has.memory is None else _size(has.memory), str(has.gpu or ""), prices
 
 
 def _table(*headers: str) -> Table:

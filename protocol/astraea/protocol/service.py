@@ -28,6 +28,10 @@ def _memory_bytes(value: Any) -> Any:
     return value
 
 
+Memory = Annotated[int, BeforeValidator(_memory_bytes), Field(gt=0)]
+"""Bytes; written also as `512Mi` or `1Gi`."""
+
+
 class Resources(BaseModel):
     """What one instance needs of its node."""
 
@@ -35,8 +39,7 @@ class Resources(BaseModel):
 
     cpu: float = Field(default=1.0, gt=0, le=1024)
     """Cores."""
-    memory: Annotated[int, BeforeValidator(_memory_bytes), Field(gt=0)] = 2**30
-    """Bytes; in the template also `512Mi` or `1Gi`."""
+    memory: Memory = 2**30
     gpu: int = Field(default=0, ge=0, le=64)
 
 
@@ -56,6 +59,8 @@ class ServiceSpec(BaseModel):
     resources: Resources = Resources()
     region: str | None = Field(default=None, max_length=64)
     """The region to cover; None for any."""
+    latency_ms: float | None = Field(default=None, gt=0, le=10_000)
+    """The round trip within which devices all over the region must reach an instance; None for one on every node."""
 
 
 def load_service_spec(directory: Path) -> ServiceSpec:
@@ -117,6 +122,7 @@ _EXPECTED = {
     "resources.memory": "an amount such as `512Mi` or `1Gi`",
     "resources.gpu": "a number of GPUs, such as 0",
     "region": "a region's name, such as `hangzhou`",
+    "latency_ms": "a round trip in milliseconds, such as 20",
 }
 
 

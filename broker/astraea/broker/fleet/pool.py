@@ -6,12 +6,11 @@ attributes of as many objects would take milliseconds; the objects are kept besi
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum, auto
-from math import cos, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astraea.protocol import Instance, Location
+from astraea.protocol import Instance, Location, geography
 
 _FIRST_ROWS = 8
 _SMOOTHING = 0.3
@@ -197,10 +196,7 @@ class Pool:
 
 def unit_vector(place: Location | None) -> tuple[float, float, float]:
     """A place as a point on the unit sphere; NaN for an unknown one."""
-    if place is None:
-        return (np.nan, np.nan, np.nan)
-    lat, lon = radians(place.lat), radians(place.lon)
-    return (cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat))
+    return (np.nan, np.nan, np.nan) if place is None else geography.unit_vector(place)
 
 
 def _known(value: float | None) -> float:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from astraea.protocol import Location
 
 from ..errors import NodeError
-from ..nodes import IMPLICIT_NODE, Node, NodeStore
+from ..nodes import IMPLICIT_NODE, Capacity, Node, NodePrice, NodeStore
 from ..views import node_table
 from .consoles import out
 from .fleet import EngineName, EngineOption, open_fleet
@@ -36,12 +36,29 @@ def add_node(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let them listen beyond this machine, with callers not authenticated.")
     ] = False,
+    cpus: Annotated[
+        float | None, typer.Option(metavar="CORES", help="Cores that instances may take.", show_default="not bounded")
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="8Gi", help="Memory that instances may take.", show_default="not bounded"),
+    ] = None,
+    gpus: Annotated[int, typer.Option(help="GPUs that instances may take.")] = 0,
+    cpu_price: Annotated[float, typer.Option(metavar="PRICE", help="Of a core for an hour, in any currency.")] = 0.0,
+    traffic_price: Annotated[float, typer.Option(metavar="PRICE", help="Of a GB of traffic from devices.")] = 0.0,
+    mirror: Annotated[
+        str | None,
+        typer.Option(metavar="HOST[:PORT]", help="A pull-through registry near it, which it pulls images from."),
+    ] = None,
 ) -> None:
     """Add a node that services can run on.
 
-    The nodes of a swarm need not be added: their labels `region`, `lat`, `lon` and `insecure=true` describe them.
+    What is said of cores, memory and GPUs bounds what is placed there; prices count where a template bounds its
+    latency, and not all of its region's nodes are needed. The nodes of a swarm need not be added: labels describe them,
+    `region`, `lat`, `lon`, `cpu-price`, `traffic-price`, `mirror` and `insecure=true`.
 
-    Example: `astraea node add hz-1 --region hangzhou --at 30.27,120.15 --host 10.0.0.7 --engine ssh://ops@10.0.0.7`
+    Example: `astraea node add hz-1 --region hangzhou --at 30.27,120.15 --host 10.0.0.7 --engine ssh://ops@10.0.0.7`, or
+    `... --cpus 8 --memory 16Gi --gpus 1 --cpu-price 0.04 --traffic-price 0.01 --mirror 10.0.0.2:5000`
     """
     try:
         lat, lon = (float(part) for part in at.split(","))
@@ -52,13 +69,16 @@ def add_node(
             host=host,
             engine=engine,
             insecure=insecure,
+            capacity=Capacity.model_validate({"cpu": cpus, "memory": memory, "gpu": gpus}),
+            price=NodePrice(per_cpu_hour=cpu_price, per_gb=traffic_price),
+            mirror=mirror,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise NodeError(
             f"{first['loc'][-1]}: {first['input']!r} can't be used: {first['msg']}",
             hint="names have letters, digits, dots, dashes and underscores; --at is like 30.27,120.15, "
-            "--engine like unix:///var/run/docker.sock",
+            "--engine like unix:///var/run/docker.sock, --memory like 8Gi, --mirror like 10.0.0.2:5000",
         ) from None
     except ValueError:
         raise NodeError(

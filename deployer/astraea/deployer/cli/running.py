@@ -16,7 +16,7 @@ from ..history import History
 from ..images import ServiceImage
 from ..operator_keys import DEFAULT_BROKER
 from ..packaging.base import DEFAULT_BASE
-from ..placement import explain, place
+from ..placement import Taken, explain, place, taken_by_others
 from ..rollout.canary import parse_canary
 from ..status import look
 from ..views import deployment_table, status_table, verdict_table
@@ -69,10 +69,11 @@ def deploy(
     steps = None if canary is None else parse_canary(canary, every)
     fleet = open_fleet(engine)
     if dry_run:
-        out().print(verdict_table(explain(meant_spec(target, fleet.containers), fleet.nodes, node or ())))
+        spec = meant_spec(target, fleet.containers)
+        out().print(verdict_table(explain(spec, fleet.nodes, node or (), _taken(fleet, spec))))
         return
     image = _image(target, allow or (), fleet, node or (), registry=registry, base=base)
-    nodes = place(image.spec, fleet.nodes, node or ())
+    nodes = place(image.spec, fleet.nodes, node or (), _taken(fleet, image.spec))
     with showing_progress() as shown:
         done = deployment.deploy(
             image,
@@ -94,6 +95,10 @@ def deploy(
     out().print(deployment_table(done))
 
 
+def _taken(fleet: Fleet, spec: ServiceSpec) -> Taken:
+    return taken_by_others(fleet.engine.instances(), spec.name)
+
+
 def _image(
     target: str, allowed: Sequence[str], fleet: Fleet, names: Sequence[str], *, registry: str | None, base: str
 ) -> ServiceImage:
@@ -102,7 +107,7 @@ def _image(
         return process_image(target, allowed)
 
     def platforms(spec: ServiceSpec) -> frozenset[str]:
-        return containers.architectures(place(spec, fleet.nodes, names))
+        return containers.architectures(place(spec, fleet.nodes, names, _taken(fleet, spec)))
 
     return container_image(target, allowed, registry=registry, base=base, platforms=platforms)
 

@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from astraea.protocol import Resources
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
 from ..images import ServiceImage
-from ..nodes import Node
+from ..nodes import Node, Site
 
 __all__ = ["ContainerEngine", "Engine", "InstanceLog", "InstancePlan", "InstanceState", "InstanceStatus"]
 
@@ -33,9 +34,11 @@ class InstancePlan(BaseModel):
 
     service: ServiceName
     revision: Label
-    node: Node
+    node: Annotated[Site, BeforeValidator(lambda node: node.site if isinstance(node, Node) else node)]
     broker: str
     """The URL of the broker it registers with."""
+    resources: Resources = Resources()
+    """What it takes of its node."""
 
     @property
     def id(self) -> str:
