@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from astraea.device import LocalModelError, Objective, OffloadClient, Profile, RefusedError, Reply
+from astraea.device.codec import Payload, encode
+from astraea.device.encoding import Encoding
 from astraea.device.profile import Rung
 from astraea.protocol import Box, Detection, Point, SentImage
 
@@ -112,6 +114,23 @@ def test_boxes_found_in_a_smaller_picture_are_told_in_pixels_of_the_frame() -> N
     assert result.detections[0].box == Box(0, 0, 64, 48)
     assert result.detections[0].corners == (Point(0, 0), Point(32, 0), Point(32, 24), Point(0, 24))
     assert result.bytes_sent == len(sent[-1])
+
+
+@pytest.mark.parametrize(("takes_s", "on_the_loop"), [(0.0, True), (0.03, False)])
+def test_an_encoding_that_takes_long_leaves_the_event_loop_alone(takes_s: float, on_the_loop: bool) -> None:
+    threads: list[str] = []
+
+    class Video(Edge):
+        def encode(self, image: NDArray[np.uint8], encoding: Encoding) -> Payload:
+            threads.append(threading.current_thread().name)
+            time.sleep(takes_s)
+            return Payload(encode(image, encoding), "image/jpeg")
+
+    with OffloadClient("s", edges=["http://edge"], transport=lambda _: Video()) as client:
+        for _ in range(30):
+            assert client.infer(IMAGE).answered
+    # Not the first ones, which teach what it takes; and a busy machine may make one seem long that is not.
+    assert ("astraea-client" in threads[10:]) == on_the_loop
 
 
 def test_a_frame_takes_its_trace_and_what_is_left_of_its_time_along() -> None:

@@ -6,6 +6,7 @@ from math import inf
 from time import monotonic, perf_counter
 
 from ..camera import Frame
+from ..codec import Payload
 from ..decision import LOCAL, Decision, Policy
 from ..encoding import Encoding, Size
 from ..engine import LocalEngine
@@ -18,6 +19,9 @@ from .targets import Targets
 _PATIENCE_RATIO = 2.0
 """A target that steps in is late itself after so many times what it was expected to take."""
 
+_SHORT_MS = 5.0
+"""An encoding that takes no longer is done on the event loop: it holds others up no more than any thread of Python may
+(`sys.getswitchinterval`), and to hand it to another one and back would cost half as much CPU time again."""
 _HICCUP_MS = 20.0
 """A scheduler's hiccup: what exceeds a tight bound by no more is not late."""
 
@@ -127,7 +131,7 @@ class Attempts:
     async def _ask_remote(self, name: str, frame: Frame, decision: Decision, passed: Callable[[], None]) -> Answer:
         encoding, size = decision.encoding or Encoding(), size_of(frame)
         start = perf_counter()
-        payload = await asyncio.to_thread(self._targets.encode, name, frame.image, encoding)
+        payload = await self._encode(name, frame, encoding)
         encode_ms = (perf_counter() - start) * 1000
         size_bytes = len(payload.data)
         self._policy.observe_encoding(size, encoding, size_bytes, encode_ms)
@@ -142,6 +146,11 @@ class Attempts:
             raise
         self._targets.succeeded(exchange)
         return answer
+
+    async def _encode(self, name: str, frame: Frame, encoding: Encoding) -> Payload:
+        if self._policy.encode_ms(encoding) <= _SHORT_MS:
+            return self._targets.encode(name, frame.image, encoding)
+        return await asyncio.to_thread(self._targets.encode, name, frame.image, encoding)
 
 
 async def _wait(task: asyncio.Task[Answer], patience_ms: float) -> None:

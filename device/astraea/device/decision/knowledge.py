@@ -59,6 +59,10 @@ class Knowledge:
         remote = self._remotes.get(target)
         return remote.link if remote else None
 
+    def encode_ms(self, encoding: Encoding) -> float:
+        """What scaling and encoding a frame so is believed to take."""
+        return self._ladder.encode_ms(encoding)
+
     def observe_local(self, ms: float) -> None:
         """The device answered a frame in `ms`."""
         if self._local is not None:

@@ -45,6 +45,10 @@ class Ladder:
         """How many a frame of that size, in pixels before it is scaled, will have in full quality."""
         return round(self._size_ratio.median * self._usual_bytes(size)[self.full.encoding])
 
+    def encode_ms(self, encoding: Encoding) -> float:
+        """What encoding a frame so takes."""
+        return self.rung(encoding).encode_ms * self._time_ratio.median
+
     def encoded(self, rungs: Sequence[Rung], size: Size) -> list[Encoded]:
         """A frame of that size in each of some rungs."""
         factor, usual = self._size_ratio.median, self._usual_bytes(size)

@@ -2,9 +2,7 @@
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from time import monotonic
 from types import TracebackType
@@ -17,7 +15,8 @@ from ..errors import DeviceError
 from ..loopthread import LoopThread
 from ..tracking import Tracker
 from .delivery import Late
-from .pipeline import Answering, Outcome, Pipeline
+from .outbox import Outbox
+from .pipeline import Answering, Pipeline
 
 _LEAVE_S = 2.0
 """For how long the end waits for a camera that is being read; one that hangs is left alone."""
@@ -52,11 +51,8 @@ class Stream:
         self._tracker = tracker
         self._frame: Frame | None = None
         self._thread = thread
-        self._most = in_flight
+        self._outbox = Outbox(in_flight, lambda: self._tell(self._pipeline.advance))
         self._pipeline = Pipeline(answer, in_flight=in_flight, late=late, on_room=self._invite)
-        self._outcomes: deque[Outcome] = deque()
-        self._asked: Future[Result | None] | None = None
-        """What a reader of results waits for."""
         self._invitations = threading.Semaphore(0)
         self._invited = self._ended = self._closed = False
         self._failure: Exception | None = None
@@ -81,25 +77,29 @@ class Stream:
         """Results until the frames end; what reading them raises is raised here, after the results.
 
         Raises:
-            DeviceError: another loop reads them already.
+            DeviceError: another loop reads them already, or the client is not open.
         """
         with self._claimed(), self:
-            while (result := self._ask().result()) is not None:
+            while (result := self._outbox.take().result()) is not None:
                 yield self._carried(result)
 
     async def __aiter__(self) -> AsyncIterator[Result]:
         """The same for `async for`, on any event loop."""
         with self._claimed():
             async with self:
-                while (result := await asyncio.wrap_future(self._ask())) is not None:
+                while (result := await asyncio.wrap_future(self._outbox.take())) is not None:
                     yield await asyncio.to_thread(self._carried, result) if self._tracker else result
 
     def __enter__(self) -> Self:
-        """Begin to read frames."""
+        """Begin to read frames.
+
+        Raises:
+            DeviceError: the client is not open.
+        """
         if self._reader is None:
+            self._thread.call(self._pipeline.advance)
             self._reader = threading.Thread(target=self._read, name="astraea-reader", daemon=True)
             self._reader.start()
-            self._tell(self._pipeline.advance)
         return self
 
     def __exit__(
@@ -125,7 +125,7 @@ class Stream:
         """
         self._closed = True
         self._invitations.release()
-        self._tell(self._serve)
+        self._tell(self._outbox.end)
         self._leave()
 
     def _leave(self) -> None:
@@ -153,12 +153,6 @@ class Stream:
         self._frame, carried = self._tracker.carry(result)
         return carried
 
-    def _ask(self) -> Future[Result | None]:
-        """The next result; None after the last one."""
-        asked: Future[Result | None] = Future()
-        self._thread.call(self._expect, asked)
-        return asked
-
     def _read(self) -> None:
         """The thread's work: a frame for each invitation."""
         failure = None
@@ -176,46 +170,22 @@ class Stream:
 
     # What follows runs on the loop.
 
-    def _expect(self, asked: Future[Result | None]) -> None:
-        self._asked = asked
-        self._serve()
-
-    def _serve(self) -> None:
-        """Give whoever waits for it the next result, or the end."""
-        asked, outcome = self._asked, None
-        if asked is None:
-            return
-        if self._outcomes:
-            outcome = self._outcomes.popleft()
-        elif not (self._closed or (self._ended and self._pipeline.idle)):
-            return
-        self._asked = None
-        if asked.set_running_or_notify_cancel():
-            _settle(asked, outcome or self._failure)
-        self._pipeline.advance()
-
     def _invite(self) -> None:
-        self._serve()
-        if not self._invited and not self._ended and len(self._outcomes) < self._most:
+        if self._ended:
+            self._end_when_idle()
+        elif not self._invited and self._outbox.has_room:
             self._invited = True
             self._invitations.release()
 
     def _offer(self, frame: Frame) -> None:
         self._invited = False
-        self._pipeline.offer(frame, self._deliver)
-
-    def _deliver(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
-        self._serve()
+        self._pipeline.offer(frame, self._outbox.put)
 
     def _end(self, failure: Exception | None) -> None:
         self._ended = True
         self._failure = failure
-        self._serve()
+        self._end_when_idle()
 
-
-def _settle(asked: Future[Result | None], outcome: Outcome | None) -> None:
-    if isinstance(outcome, Exception):
-        asked.set_exception(outcome)
-    else:
-        asked.set_result(outcome)
+    def _end_when_idle(self) -> None:
+        if self._pipeline.idle:
+            self._outbox.end(self._failure)
