@@ -31,6 +31,7 @@ from ..streams.video import Videos
 from .assembly import Assembler, EncodedFrame
 from .fragments import Fragment, write_fragment
 from .ice import IceServer
+from .reports import Reports
 from .restart import IceRestarts
 
 _logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ CONNECT_S = 15.0
 """For ICE and DTLS together; a browser gives up after about as long."""
 SILENT_S = 10.0
 """A sender that pauses its video still reports once a second (RTCP); an outage of 3 s must not end it."""
+_LOOK_S = 2.5  # between looks whether anything came: of many sessions that pause, the looks are what costs
 _MOST_ENCODED = 60  # frames that wait to be decoded: two seconds
 _MOST_BUFFERED_BYTES = 1 << 20  # of results that the peer doesn't fetch
 _MAX_RESULT_BYTES = 256 * 1024  # what browsers and aiortc take as one message
@@ -91,8 +93,9 @@ class Peer:
         self._count = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._receiver: RTCRtpReceiver | None = None
+        self._reports: Reports
         self._ice: IceRestarts
-        """Of the connection, once an offer was taken."""
+        """Of the connection, once an offer was taken, as are the reports."""
         self.connection.on("track", self._on_track)
         self.connection.on("datachannel", self._on_channel)
         self.connection.on("connectionstatechange", self._on_state)
@@ -175,10 +178,11 @@ class Peer:
             return
         transceiver = next(one for one in self.connection.getTransceivers() if one.receiver.track is track)
         self._receiver = transceiver.receiver
+        self._reports = Reports(self._receiver)
         self._ice = IceRestarts(self._receiver.transport.transport, self._servers)
         # aiortc has no hook for encoded frames. Its own buffer holds each frame back until the next one begins, and its
         # decoder's queue has no bound; a test tells when these names change.
-        setattr(self._receiver, "_RTCRtpReceiver__jitter_buffer", _Tap(self, transceiver))  # noqa: B010 - mypy
+        setattr(self._receiver, "_RTCRtpReceiver__jitter_buffer", _Tap(self, transceiver, self._reports))  # noqa: B010 - mypy
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if channel.label == RESULTS_CHANNEL:
@@ -278,7 +282,8 @@ class Peer:
             return
         last, since_s = -1, time.monotonic()
         while time.monotonic() - since_s < SILENT_S:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_LOOK_S)
+            self._reports.look()
             received = await self._packets_received()
             if received != last:
                 last, since_s = received, time.monotonic()
@@ -293,13 +298,15 @@ class Peer:
 class _Tap:
     """Stands in for aiortc's jitter buffer: takes the packets, and gives it no frames to decode."""
 
-    def __init__(self, peer: Peer, transceiver: RTCRtpTransceiver) -> None:
+    def __init__(self, peer: Peer, transceiver: RTCRtpTransceiver, reports: Reports) -> None:
         self._peer = peer
         self._transceiver = transceiver
+        self._reports = reports
         self._codecs: dict[int, str] = {}
 
     def add(self, packet: Any) -> tuple[bool, None]:
         """Whether to ask for a keyframe, and no frame."""
+        self._reports.received()
         if not self._codecs:
             self._codecs = {codec.payloadType or 0: codec.name for codec in self._transceiver._codecs}  # noqa: SLF001
         codec = self._codecs.get(packet.payload_type, "")
