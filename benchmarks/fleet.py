@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from astraea.broker import Ask, Broker, SqliteStore, expected_rtt_ms
+from astraea.broker import Broker, SqliteStore, expected_rtt_ms
 from astraea.broker.fleet.pool import unit_vector
-from astraea.broker.selection import Objective, Report, Sharing, expected_wait_ms
-from astraea.broker.selection.ask import MS_PER_COST
+from astraea.broker.selection import expected_wait_ms
 from astraea.broker.selection.geography import distances_km
+from astraea.broker.selection.ranking import MS_PER_COST
 from astraea.protocol import Instance, Load, Location
+from astraea.protocol.broker_api import Ask, Objective, Report, Sharing
 
 from .cities import CITIES
 

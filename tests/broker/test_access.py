@@ -14,9 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from astraea.broker import Broker, create_app, open_store
-from astraea.broker.access import Access, Principal, RateLimit, Role
+from astraea.broker.access import Access, Principal, RateLimit
 from astraea.broker.access.tokens import LIFETIME_S, PUBLISHED_BEFORE_S
 from astraea.protocol import Instance
+from astraea.protocol.broker_api import Role
 
 MakeInstance = Callable[..., Instance]
 ADMIN = Principal("test", Role.ADMIN)

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astraea.broker import Ask, Broker, SqliteStore, create_app
+from astraea.broker import Broker, SqliteStore, create_app
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Candidates, Instance, Lease, Location, Problem
+from astraea.protocol.broker_api import Ask
 
 MakeInstance = Callable[..., Instance]
 SQL_AND_HTML = (

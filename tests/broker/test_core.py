@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from astraea.broker import Ask, Broker, StoreError, UnknownServiceError, open_store
-from astraea.broker.store import AuditEntry, Key, Kind, Store
+from astraea.broker import Broker, StoreError, UnknownServiceError, open_store
+from astraea.broker.store import Key, Kind, Store
 from astraea.protocol import Instance, Load
+from astraea.protocol.broker_api import Ask, AuditEntry
 
 MakeInstance = Callable[..., Instance]
 LEASE_S = 10.0

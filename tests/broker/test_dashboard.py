@@ -16,10 +16,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from astraea.broker import Broker, create_app, open_store
-from astraea.broker.access import Principal, Role
+from astraea.broker.access import Principal
 from astraea.broker.dashboard.worldmap import on_map
-from astraea.broker.selection import Sharing, abort, promote
+from astraea.broker.selection import abort, promote
 from astraea.protocol import PROBLEM_MEDIA_TYPE, Instance, Location
+from astraea.protocol.broker_api import Role, Sharing
 from tests.browsers import headless_browser
 
 MakeInstance = Callable[..., Instance]

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from astraea.broker import Ask, Broker, StoreError, open_store
+from astraea.broker import Broker, StoreError, open_store
 from astraea.broker.cli import broker as command
 from astraea.protocol import Instance
+from astraea.protocol.broker_api import Ask
 
 MakeInstance = Callable[..., Instance]
 OPS = Path(__file__).resolve().parents[2] / "broker" / "ops"

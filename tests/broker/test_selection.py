@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.broker import Ask, MatcherError, distance_km, expected_rtt_ms
+from astraea.broker import MatcherError, distance_km, expected_rtt_ms
 from astraea.broker import rank as rank_pool
 from astraea.broker.fleet import Column, Pool
 from astraea.broker.selection import (
     NEUTRAL_KM,
     UNMEASURED_SERVICE_MS,
-    Report,
     Reports,
     expected_wait_ms,
     installed_matchers,
 )
 from astraea.protocol import Candidate, Instance, Load, Location
+from astraea.protocol.broker_api import Ask, Report
 
 MakeInstance = Callable[..., Instance]
 HANGZHOU = Location(lat=30.27, lon=120.16)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astraea.broker import Ask, Broker, open_store
-from astraea.broker.selection import Sharing, side
+from astraea.broker import Broker, open_store
+from astraea.broker.selection import side
 from astraea.protocol import Instance
+from astraea.protocol.broker_api import Ask, Sharing
 
 MakeInstance = Callable[..., Instance]
 DEVICES = [f"device-{number}" for number in range(100_000)]

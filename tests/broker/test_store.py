@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from astraea.broker import PostgresStore, SqliteStore, StoreError, open_store
-from astraea.broker.store import AuditEntry, Key, Kind
+from astraea.broker.store import Key, Kind
 from astraea.broker.store.sqlite import APPLICATION_ID
 from astraea.protocol import Instance
+from astraea.protocol.broker_api import AuditEntry
 
 MakeInstance = Callable[..., Instance]
 HOSTILE = "'; DROP TABLE records; -- <script>alert(1)</script> \\ % Ω"

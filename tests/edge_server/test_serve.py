@@ -142,7 +142,7 @@ def test_without_its_broker_it_serves(
     server = start_server(write_service(), "--broker", f"http://127.0.0.1:{free_port}")
     with server.client() as client:
         assert client.post("/predict", content=jpeg).status_code == 200
-        wait_until(lambda: "no lease from the broker" in server.log)
+        wait_until(lambda: "no lease: the broker" in server.log)
     assert server.stop() == 0
 
 

@@ -8,11 +8,10 @@ from .api import create_app
 from .core import Broker
 from .errors import BrokerError, ListenError, MatcherError, StoreError, UnknownServiceError
 from .fleet import Registry
-from .selection import Ask, Matcher, distance_km, expected_rtt_ms, rank
+from .selection import Matcher, distance_km, expected_rtt_ms, rank
 from .store import PostgresStore, SqliteStore, Store, open_store
 
 __all__ = [
-    "Ask",
     "Broker",
     "BrokerError",
     "ListenError",

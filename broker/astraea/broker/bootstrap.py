@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from .access import Role
+from astraea.protocol.broker_api import Role
+
 from .access.access import BROKER
 from .core import Broker
 from .errors import StoreError

@@ -10,13 +10,14 @@ import numpy as np
 from pydantic import BaseModel
 
 from astraea.protocol import Candidates, Instance, Lease, Load, Location
+from astraea.protocol.broker_api import Ask, Report, Sharing
 
 from .access import Access
 from .errors import StoreError, UnknownServiceError
 from .events import Events
 from .fleet import Column, Pool, Registry
 from .metrics import Metrics, ServiceFigures
-from .selection import Ask, Matcher, Report, Reports, Sharing, rank, side
+from .selection import Matcher, Reports, rank, side
 from .store import Collection, Keeper, Key, Kind, Mirror, Store
 
 _log = logging.getLogger(__name__)

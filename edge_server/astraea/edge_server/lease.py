@@ -5,22 +5,19 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Callable
-from http import HTTPStatus
 
 import httpx
 from pydantic import SecretStr
 
-from astraea.protocol import Instance, Lease, Problem
+from astraea.protocol import BrokerApiError, Instance
+from astraea.protocol.broker_api import calls
+from astraea.protocol.broker_api.client import AsyncBrokerApi
 
 _logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 3.0  # a broker that takes longer for a few hundred bytes is as good as away
 _FIRST_RETRY_S, _MAX_RETRY_S = 0.5, 8.0
 _MIN_HEARTBEAT_S = 0.1  # whatever time to live the broker says
-
-
-class _BrokerError(Exception):
-    """The broker is away, refuses, or answers what is no lease; in words for the log."""
 
 
 @contextlib.asynccontextmanager
@@ -41,9 +38,8 @@ async def leased(
         changed: Set when there is news that the broker shouldn't wait for.
         key: A node's key, for a broker that asks for one.
     """
-    headers = {} if key is None else {"authorization": f"Bearer {key.get_secret_value()}"}
-    async with httpx.AsyncClient(base_url=broker, timeout=_TIMEOUT_S, headers=headers) as client:
-        keeper = _Keeper(client, describe, changed or asyncio.Event())
+    async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
+        keeper = _Keeper(AsyncBrokerApi(http, broker, key), describe, changed or asyncio.Event())
         keeping = asyncio.create_task(keeper.keep())
         try:
             yield
@@ -67,10 +63,8 @@ def retry_delay_s(failures: int, chance: float) -> float:
 class _Keeper:
     """Renews one lease; the parameters are those of `leased`."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, describe: Callable[[], Instance | None], changed: asyncio.Event
-    ) -> None:
-        self._client = client
+    def __init__(self, broker: AsyncBrokerApi, describe: Callable[[], Instance | None], changed: asyncio.Event) -> None:
+        self._broker = broker
         self._describe = describe
         self._changed = changed
         self._told: Instance | None = None
@@ -98,48 +92,22 @@ class _Keeper:
             return
         self._registered = False
         try:
-            await self._client.delete(f"/v1/instances/{self._told.id}")
+            await self._broker.send(calls.deregister(self._told.id))
             self._told = None
-        except httpx.HTTPError as error:
-            _logger.info(
-                "the broker %s was not told of the end: %s", self._client.base_url, error or type(error).__name__
-            )
+        except BrokerApiError as error:
+            _logger.info("the broker was not told of the end: %s", error)
 
     async def _renew(self, instance: Instance) -> float:
         """Renew it once, or fail to; how many seconds until the next time."""
         self._told = instance
         try:
-            lease = await _renew(self._client, instance)
-        except _BrokerError as error:
+            lease = await self._broker.send(calls.register(instance))
+        except BrokerApiError as error:
             self._failures += 1
             if self._failures == 1:
-                _logger.warning("no lease from the broker %s: %s; trying on", self._client.base_url, error)
+                _logger.warning("no lease: %s; trying on", error)
             return retry_delay_s(self._failures, random.random())  # noqa: S311 - spreads load, hides nothing
         if self._failures or not self._registered:
-            _logger.info("registered with the broker %s as %s", self._client.base_url, lease.instance_id)
+            _logger.info("registered with the broker %s as %s", self._broker.url, lease.instance_id)
         self._registered, self._failures = True, 0
         return max(_MIN_HEARTBEAT_S, lease.ttl_s / 3)
-
-
-async def _renew(client: httpx.AsyncClient, instance: Instance) -> Lease:
-    try:
-        response = await client.put(
-            f"/v1/instances/{instance.id}",
-            content=instance.model_dump_json(),
-            headers={"content-type": "application/json"},
-        )
-        if response.status_code == HTTPStatus.OK:
-            return Lease.model_validate_json(response.content)
-    except httpx.HTTPError as error:
-        raise _BrokerError(str(error) or type(error).__name__) from None
-    except ValueError:
-        raise _BrokerError("it answers what is no lease") from None
-    raise _BrokerError(f"it answers {response.status_code}: {_reason(response)}")
-
-
-def _reason(response: httpx.Response) -> str:
-    try:
-        problem = Problem.model_validate_json(response.content)
-    except ValueError:
-        return response.reason_phrase
-    return problem.detail or problem.title

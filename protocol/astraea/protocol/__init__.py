@@ -1,7 +1,15 @@
 """The types and wire formats that the parts of Astraea share. It imports no other part."""
 
 from .detection import Box, Corners, Detection, Detections, Point
-from .errors import AstraeaError, MissingExtraError, NoAnswerError, ServiceSpecError, StreamError, TimingError
+from .errors import (
+    AstraeaError,
+    BrokerApiError,
+    MissingExtraError,
+    NoAnswerError,
+    ServiceSpecError,
+    StreamError,
+    TimingError,
+)
 from .frame_mark import FRAME_MARK, find_frame_mark, mark_frame
 from .instance import Candidate, Candidates, Instance, Lease, Load, Location, Price, Reasons, RemoteTier
 from .problem import PROBLEM_MEDIA_TYPE, Problem
@@ -15,6 +23,7 @@ __all__ = [
     "SPEC_FILE",
     "AstraeaError",
     "Box",
+    "BrokerApiError",
     "Candidate",
     "Candidates",
     "Corners",

@@ -1,6 +1,7 @@
 """The errors of the shared types, and the base of every part's own family.
 
 AstraeaError
+├── BrokerApiError     a broker that is away, refuses, or answers what makes no sense
 ├── MissingExtraError  a package that only some installations have
 ├── NoAnswerError      a result without an answer, asked for what it found
 ├── ServiceSpecError   an astraea.yaml that is missing, unreadable or says something wrong
@@ -17,6 +18,15 @@ class AstraeaError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class BrokerApiError(AstraeaError):
+    """A call of the broker's API was not answered as it should be."""
+
+    def __init__(self, message: str, *, status: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        """The HTTP status of a broker that refuses; None of one that can't be reached, or that makes no sense."""
 
 
 class MissingExtraError(AstraeaError):

@@ -2,7 +2,7 @@
 
 from .access import Access, Issued
 from .limits import RateLimit
-from .roles import ADMINS, ANYONE, DEPLOYERS, DEVICES, NODES, VIEWERS, Principal, Role
+from .roles import ADMINS, ANYONE, DEPLOYERS, DEVICES, NODES, VIEWERS, Principal
 from .tokens import SigningKey, Tokens
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Issued",
     "Principal",
     "RateLimit",
-    "Role",
     "SigningKey",
     "Tokens",
 ]

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from astraea.protocol.broker_api import AuditEntry, Role
+
 from ..errors import EnrolmentError, UnknownKeyError
-from ..store import AuditEntry, Collection, Key, Kind, Mirror, Store
-from .roles import Principal, Role
+from ..store import Collection, Key, Kind, Mirror, Store
+from .roles import Principal
 from .secrets import digest, matches, new_code, new_key, split_key, tidy_code
 from .tokens import SigningKey, Token, Tokens
 

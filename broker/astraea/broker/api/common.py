@@ -6,10 +6,11 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
+from astraea.protocol.broker_api import Role
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
-from ..access import ADMINS, DEPLOYERS, DEVICES, NODES, VIEWERS, Principal, Role
+from ..access import ADMINS, DEPLOYERS, DEVICES, NODES, VIEWERS, Principal
 from ..core import Broker
 from .gate import admit
 

@@ -5,15 +5,14 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Body, HTTPException, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
 
-from astraea.protocol import Candidates, Instance, Lease, Load, Location
+from astraea.protocol import Candidates, Instance, Lease, Load
+from astraea.protocol.broker_api import Ask, Reported, ServiceSummary
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
 from ..access import DEVICES, NODES, Principal
 from ..core import Broker
-from ..selection import Ask, Report
 from .common import Device, Node, TheBroker, Viewer, broker_of, checked_label, checked_service
 from .gate import admit
 from .routes import DirectRoute, described, json_response, parse_body, parse_query
@@ -21,26 +20,6 @@ from .routes import DirectRoute, described, json_response, parse_body, parse_que
 direct = APIRouter(prefix="/v1", route_class=DirectRoute)
 """What is called all the time."""
 router = APIRouter(prefix="/v1")
-
-
-class ServiceSummary(BaseModel):
-    """A service that has live instances."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: ServiceName
-    instances: int
-    """How many hold a lease."""
-
-
-class Reported(BaseModel):
-    """What a device measured, from about where."""
-
-    model_config = ConfigDict(frozen=True)
-
-    location: Location
-    """Rounded to half a degree as soon as it is read; nothing else of the device is kept."""
-    reports: Annotated[list[Report], Field(max_length=20)]
 
 
 _REGISTRATION = described({"instance_id": Label}, body=Instance)

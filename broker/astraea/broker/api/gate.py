@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 
-from ..access import ANYONE, Access, Principal, RateLimit, Role
+from astraea.protocol.broker_api import Role
+
+from ..access import ANYONE, Access, Principal, RateLimit
 
 COOKIE = "astraea_key"
 """Holds an operator's key in a browser that has logged in to the dashboard."""

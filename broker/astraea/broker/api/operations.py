@@ -1,20 +1,13 @@
 """For those who run the broker: health and metrics."""
 
-from typing import Literal
-
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+
+from astraea.protocol.broker_api import Health
 
 from .common import TheBroker, Viewer
 
 router = APIRouter(tags=["operations"])
-
-
-class Health(BaseModel):
-    """The answer of a health check that passed; one that fails answers with a problem document."""
-
-    status: Literal["ok"] = "ok"
 
 
 @router.get("/livez")

@@ -1,92 +1,34 @@
 """What operators call: sharing out services, draining nodes, keys, devices, the audit trail."""
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 
+from astraea.protocol.broker_api import (
+    AuditEntry,
+    DeviceToken,
+    Enrolment,
+    IssuedCode,
+    IssuedKey,
+    KnownDevice,
+    KnownKey,
+    NewCode,
+    NewKey,
+    Role,
+    Sharing,
+)
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
-from ..access import DEVICES, Role
+from ..access import DEVICES
 from ..access.access import CODE_LIFETIME_S
-from ..selection import Sharing
-from ..store import AuditEntry
 from .common import Admin, Deployer, TheBroker, Viewer, broker_of
 from .gate import admit, gate_of
 
 router = APIRouter(prefix="/v1")
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
 KeyId = Annotated[str, Path(pattern=r"^[kd][0-9a-f]{12}$")]
-
-
-class NewKey(BaseModel):
-    """What an API key is to be."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name
-    role: Role
-
-
-class IssuedKey(BaseModel):
-    """A key, told this once."""
-
-    id: str
-    key: str
-
-
-class KnownKey(BaseModel):
-    """An API key without its secret."""
-
-    id: str
-    name: str
-    role: Role
-    created_at: datetime
-
-
-class KnownDevice(BaseModel):
-    """An enrolled device."""
-
-    id: str
-    name: str
-    services: tuple[ServiceName, ...] | None
-    enrolled_at: datetime
-
-
-class NewCode(BaseModel):
-    """What a device that enrols is called, and what it may use."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name
-    services: Annotated[tuple[ServiceName, ...], Field(min_length=1, max_length=50)] | None = None
-    """None for all."""
-
-
-class IssuedCode(BaseModel):
-    """A code that enrols one device."""
-
-    code: str
-    ttl_s: float = CODE_LIFETIME_S
-
-
-class Enrolment(BaseModel):
-    """A device's code, as it was typed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    code: str = Field(max_length=40)
-
-
-class DeviceToken(BaseModel):
-    """Lets a device use a service."""
-
-    token: str
-    ttl_s: float
 
 
 @router.get("/services/{name}/sharing")
@@ -167,7 +109,8 @@ async def revoke_device(key_id: KeyId, broker: TheBroker, operator: Admin) -> No
 @router.post("/enrolment-codes", status_code=HTTPStatus.CREATED)
 async def make_code(wanted: NewCode, broker: TheBroker, operator: Deployer) -> IssuedCode:
     """Make a code by which one device enrols within the hour."""
-    return IssuedCode(code=await broker.access.make_code(operator, wanted.name, wanted.services))
+    code = await broker.access.make_code(operator, wanted.name, wanted.services)
+    return IssuedCode(code=code, ttl_s=CODE_LIFETIME_S)
 
 
 @router.post("/enrol", status_code=HTTPStatus.CREATED)

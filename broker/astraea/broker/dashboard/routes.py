@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Res
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from astraea.protocol.broker_api import Sharing
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
@@ -16,7 +17,7 @@ from ..api.common import TheBroker
 from ..api.gate import COOKIE, admit, from_own_page, gate_of
 from ..core import Broker
 from ..errors import UnknownServiceError
-from ..selection import Sharing, abort, promote
+from ..selection import abort, promote
 from . import worldmap
 from .view import AskedOf, device_view, overview
 

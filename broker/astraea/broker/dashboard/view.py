@@ -9,11 +9,11 @@ from typing import NamedTuple
 from pydantic import BaseModel, Field
 
 from astraea.protocol import Candidate, Instance
+from astraea.protocol.broker_api import Ask, Objective, Sharing
 from astraea.protocol.service import ServiceName
 
 from ..core import Broker
 from ..events import Event
-from ..selection import Ask, Objective, Sharing
 from .history import History
 from .worldmap import WIDTH, on_map
 

@@ -1,22 +1,17 @@
 """Which instance suits a device. Pure: what is known of instances and what a device asks go in, a ranking comes out."""
 
-from .ask import Ask, Objective
 from .geography import NEUTRAL_KM, distance_km, expected_rtt_ms
 from .matchers import Matcher, installed_matchers
 from .ranking import UNMEASURED_SERVICE_MS, rank
-from .reports import Report, Reports
-from .sharing import Sharing, abort, promote, side
+from .reports import Reports
+from .sharing import abort, promote, side
 from .waiting import expected_wait_ms
 
 __all__ = [
     "NEUTRAL_KM",
     "UNMEASURED_SERVICE_MS",
-    "Ask",
     "Matcher",
-    "Objective",
-    "Report",
     "Reports",
-    "Sharing",
     "abort",
     "distance_km",
     "expected_rtt_ms",

@@ -9,9 +9,9 @@ from importlib.metadata import entry_points
 from typing import Protocol
 
 from astraea.protocol import Instance
+from astraea.protocol.broker_api import Ask
 
 from ..errors import MatcherError
-from .ask import Ask
 
 GROUP = "astraea.broker.matchers"
 

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astraea.protocol import Candidate, Instance, Reasons
+from astraea.protocol.broker_api import Ask, Objective
 
 from ..fleet import Column, Pool
-from .ask import MS_PER_COST, Ask, Objective
 from .geography import NEUTRAL_KM, distances_km, expected_rtt_ms
 from .matchers import Matcher
 from .reports import PRIOR_REPORTS
@@ -32,6 +32,8 @@ Floats = NDArray[np.float64]
 
 UNMEASURED_SERVICE_MS = 50.0
 """Assumed when no instance has answered anything yet; one without a time of its own gets the median of the others."""
+MS_PER_COST = {Objective.LATENCY: 0.0, Objective.BALANCED: 1.0, Objective.COST: 20.0}
+"""What one unit of currency, for a million requests, is worth in milliseconds of each request."""
 SPREAD_MS = 2.0
 """How far apart two scores may be and still change places by chance often, when the best instance is full."""
 HOLD_MS, HOLD_SHARE = 2.0, 0.03

@@ -8,10 +8,8 @@ from collections import OrderedDict
 from math import exp, floor
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from astraea.protocol import Location
-from astraea.protocol.instance import Label
+from astraea.protocol.broker_api import Report
 
 CELL_DEGREES = 0.5
 """About 55 km: an area with networks of its own, and hundreds of thousands of people in it."""
@@ -24,16 +22,6 @@ _MOST_PAIRS = 200_000
 _MOST_NODES_OF_A_CELL = 256
 
 Cell = tuple[int, int]
-
-
-class Report(BaseModel):
-    """What a device measured on its way to one instance."""
-
-    model_config = ConfigDict(frozen=True)
-
-    instance: Label
-    rtt_ms: float = Field(gt=0, le=60_000, allow_inf_nan=False)
-    uplink_mbps: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False)
 
 
 class Estimate(NamedTuple):

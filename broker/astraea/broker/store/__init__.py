@@ -7,7 +7,7 @@ of them, and several brokers on one PostgreSQL learn of each other's changes wha
 `SqliteStore` keeps them in a file for one broker, `PostgresStore` in a database for several; `open_store` tells which.
 """
 
-from .base import AuditEntry, Key, Kind, Store
+from .base import Key, Kind, Store
 from .collection import Collection
 from .mirror import Keeper, Mirror
 from .opening import open_store
@@ -15,7 +15,6 @@ from .postgres import PostgresStore
 from .sqlite import SqliteStore
 
 __all__ = [
-    "AuditEntry",
     "Collection",
     "Keeper",
     "Key",

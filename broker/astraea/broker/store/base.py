@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Column, Connection, DateTime, Engine, Integer, MetaData, String, Table, Text, bindparam
+
+from astraea.protocol.broker_api import AuditEntry
 
 from ..errors import StoreError
 from .migrating import migrate
@@ -53,18 +54,6 @@ class Key(NamedTuple):
 
     kind: Kind
     id: str
-
-
-class AuditEntry(BaseModel):
-    """Who did what, and when. Secrets are never in it."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-    at: datetime
-    actor: str
-    action: str
-    subject: str
-    detail: str = ""
 
 
 class Store(ABC):

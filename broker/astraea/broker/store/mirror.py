@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from astraea.protocol.broker_api import AuditEntry
+
 from ..errors import StoreError
-from .base import AuditEntry, Key, Kind, Store
+from .base import Key, Kind, Store
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from math import inf
 from secrets import token_hex
 
 import httpx
+from pydantic import SecretStr, ValidationError
 
-from astraea.protocol import Candidates, Instance, Location
+from astraea.protocol import BrokerApiError, Instance, Location
+from astraea.protocol.broker_api import Ask, Report, calls
+from astraea.protocol.broker_api.client import AsyncBrokerApi
 
 from ..errors import BrokerError
 from ..profile import Price
@@ -42,30 +46,27 @@ class BrokerClient:
         credential: Credential | None = None,
         key: str | None = None,
     ) -> None:
-        self._url = f"{url.rstrip('/')}/v1/services/{service}/candidates"
-        self._reports_url = f"{url.rstrip('/')}/v1/reports"
+        self._service = service
         self._location = location
-        self._query = {"limit": str(_MOST_CANDIDATES), "device": token_hex(8)}
+        self._ask = Ask(limit=_MOST_CANDIDATES, device=token_hex(8))
         if location is not None:
             self.move(location)
         self._credential = credential or Credential()
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, headers=Credential(key).headers)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT_S)
+        self._broker = AsyncBrokerApi(self._http, url, None if key is None else SecretStr(key))
 
     async def candidates(self, current: str | None) -> Offer:
         """See CandidateSource.candidates."""
-        query = self._query | ({"current": current} if current else {})
+        ask = self._ask.model_copy(update={"current": current})
         try:
-            response = await self._client.get(self._url, params=query)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise BrokerError(f"the broker {self._url} can't be reached: {error or type(error).__name__}") from None
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return Offer([], _UNKNOWN_TTL_S)
-        if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-            raise BrokerError(f"the broker {self._url} does not let this device in", hint="astraea enrol CODE")
-        try:
-            found = Candidates.model_validate_json(response.raise_for_status().content)
-        except (httpx.HTTPStatusError, ValueError) as error:
-            raise BrokerError(f"the broker's answer makes no sense: {str(error).splitlines()[0]}") from None
+            found = await self._broker.send(calls.candidates(self._service, ask))
+        except BrokerApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return Offer([], _UNKNOWN_TTL_S)
+            if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                refused = f"the broker {self._broker.url} does not let this device in"
+                raise BrokerError(refused, hint="astraea enrol CODE") from None
+            raise BrokerError(str(error)) from None
         ttl_s = found.ttl_s
         if found.token is not None:
             self._credential.token = found.token
@@ -75,20 +76,20 @@ class BrokerClient:
     def move(self, location: Location) -> None:
         """See CandidateSource.move."""
         self._location = location
-        self._query |= {"lat": str(location.lat), "lon": str(location.lon)}
+        self._ask = self._ask.model_copy(update={"lat": location.lat, "lon": location.lon})
 
     async def report(self, measured: Sequence[Measured]) -> None:
         """See CandidateSource.report. The broker keeps the place to half a degree, and nothing else of the device."""
         if self._location is None or not measured:
             return
-        place = {"lat": round(self._location.lat, 1), "lon": round(self._location.lon, 1)}
-        reports = [one._asdict() for one in measured]
-        with suppress(httpx.HTTPError, httpx.InvalidURL):  # it will be asked for candidates again, and that will tell
-            await self._client.post(self._reports_url, json={"location": place, "reports": reports})
+        place = Location(lat=round(self._location.lat, 1), lon=round(self._location.lon, 1))
+        # A broker that is away will be asked for candidates again, and that will tell; and it takes no odd figures.
+        with suppress(BrokerApiError, ValidationError):
+            await self._broker.send(calls.report(place, [Report(**one._asdict()) for one in measured]))
 
     async def close(self) -> None:
         """See CandidateSource.close."""
-        await self._client.aclose()
+        await self._http.aclose()
 
 
 def _target(instance: Instance) -> RemoteTarget:

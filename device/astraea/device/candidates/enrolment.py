@@ -5,17 +5,16 @@ import os
 from pathlib import Path
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from astraea.protocol import Problem
+from astraea.protocol import BrokerApiError
+from astraea.protocol.broker_api import calls
+from astraea.protocol.broker_api.client import BrokerApi
 
 from ..errors import BrokerError, DeviceError
 
 _TIMEOUT_S = 10.0
-
-
-class _IssuedKey(BaseModel):
-    key: str
+_NEW_CODE = "ask whoever runs the broker for a new code"
 
 
 def enrol(broker: str, code: str) -> Path:
@@ -27,19 +26,13 @@ def enrol(broker: str, code: str) -> Path:
     """
     broker = broker.rstrip("/")
     try:
-        response = httpx.post(f"{broker}/v1/enrol", json={"code": code}, timeout=_TIMEOUT_S)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise BrokerError(f"the broker {broker} can't be reached: {error or type(error).__name__}") from None
-    try:
-        if response.is_error:
-            problem = Problem.model_validate_json(response.content)
-            raise BrokerError(
-                f"{broker} says: {problem.detail or problem.title}", hint="ask whoever runs the broker for a new code"
-            )
-        key = _IssuedKey.model_validate_json(response.content).key
+        with httpx.Client(timeout=_TIMEOUT_S) as http:
+            issued = BrokerApi(http, broker).send(calls.enrol(code))
     except ValidationError:
-        raise BrokerError(f"{broker} answered {response.status_code}, but not as a broker does") from None
-    return _keep(broker, key)
+        raise BrokerError("that is too long for a code", hint=_NEW_CODE) from None
+    except BrokerApiError as error:
+        raise BrokerError(str(error), hint=_NEW_CODE if error.status else None) from None
+    return _keep(broker, issued.key)
 
 
 def stored_key(broker: str) -> str | None:

@@ -1,27 +1,22 @@
-"""What a device asks for."""
+"""What devices ask a broker, and what they tell it."""
 
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from astraea.protocol import Location, RemoteTier
-from astraea.protocol.instance import Label
+from ..instance import Label, Location, RemoteTier
 
 DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")]
 """Any word that stays the same for a device while it shall be treated alike; best a random one, changed at times."""
 
 
 class Objective(StrEnum):
-    """What weighs most."""
+    """What weighs most when instances are compared."""
 
     LATENCY = "latency"
     BALANCED = "balanced"
     COST = "cost"
-
-
-MS_PER_COST = {Objective.LATENCY: 0.0, Objective.BALANCED: 1.0, Objective.COST: 20.0}
-"""What one unit of currency, for a million requests, is worth in milliseconds of each request."""
 
 
 class Ask(BaseModel):
@@ -61,3 +56,38 @@ class Ask(BaseModel):
         if self.lat is None or self.lon is None:
             return None
         return Location.model_construct(lat=self.lat, lon=self.lon)
+
+
+class Report(BaseModel):
+    """What a device measured on its way to one instance."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instance: Label
+    rtt_ms: float = Field(gt=0, le=60_000, allow_inf_nan=False)
+    uplink_mbps: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False)
+
+
+class Reported(BaseModel):
+    """What a device measured, from about where."""
+
+    model_config = ConfigDict(frozen=True)
+
+    location: Location
+    """Rounded to half a degree as soon as it is read; nothing else of the device is kept."""
+    reports: Annotated[list[Report], Field(max_length=20)]
+
+
+class Enrolment(BaseModel):
+    """A device's code, as it was typed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str = Field(max_length=40)
+
+
+class DeviceToken(BaseModel):
+    """Lets a device use a service."""
+
+    token: str
+    ttl_s: float
