@@ -10,12 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from astraea.deployer.files import locked, state_folder
+from astraea.deployer.desired import DesiredStore
 from astraea.deployer.nodes import Node, NodeStore
 from astraea.deployer.status import InstanceView
 from astraea.protocol import Candidates
 
 from .conftest import GREET, Cli, Eventually, WriteService, instances
+from .load import Load
 
 SLOW = f"import time\ntime.sleep(1)\n{GREET}"
 BROKEN = "raise RuntimeError('no such camera')\n"
@@ -210,12 +211,34 @@ def test_an_interrupted_upgrade_leaves_the_old_revision_and_can_be_done_again(
     assert after.offered
 
 
-def test_one_deployment_at_a_time(cli: Cli, broker: str, write_service: WriteService) -> None:
+def test_one_deployment_of_a_service_at_a_time(cli: Cli, broker: str, write_service: WriteService) -> None:
     folder = write_service()
-    with locked(state_folder() / "deploy.lock"):
+    with DesiredStore().lock("hello"):
         for refused in (cli("deploy", folder, status=1), cli("remove", "hello", status=1)):
-            assert "another `astraea deploy` or `astraea remove` is under way" in refused.stderr
+            assert "is changing what runs of 'hello'" in refused.stderr
     assert instances() == []
+
+
+def test_a_service_is_scaled_up_and_down_and_stays_so(
+    cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
+) -> None:
+    for name in ("a", "b"):
+        NodeStore().add(Node(name=name))
+    cli("deploy", write_service())
+    with Load(broker) as load:
+        cli("scale", "hello", "3")
+        assert sorted(view.node for view in instances()) == ["a", "a", "b"]
+        assert all(view.offered for view in instances())
+        cli("scale", "hello", "1")
+    assert load.answers > 0
+    assert load.failures == []
+    assert [view.node for view in instances()] == ["a"]
+    cli("deploy", write_service(version="1.1.0"))
+    assert [view.revision[:5] for view in instances()] == ["1.1.0"]
+    cli("scale", "hello", "0")
+    assert instances() == []
+    cli("remove", "hello")
+    assert "was not deployed from here" in cli("scale", "hello", "1", status=1).stderr
 
 
 def test_an_instance_that_never_gets_ready_is_given_up_in_time(

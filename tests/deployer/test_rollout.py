@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astraea.deployer.desired import DesiredStore
 from astraea.deployer.errors import DeployError
-from astraea.deployer.rollout.canary import CanaryPlan, parse_canary, weights
+from astraea.deployer.rollout.canary import Decision, decision
 from astraea.deployer.rollout.judging import MIN_REQUESTS, Sample, judge, quantile_s
+from astraea.deployer.rollout.plan import CanaryPlan, parse_canary, weights
 from astraea.deployer.rollout.sampling import read_metrics
 
-from .conftest import Cli, WriteService, instances
+from .conftest import Cli, Eventually, WriteService, instances
 from .load import Load
 
 STEADY = "import time\n\n\ndef predict(model: None, name: str) -> str:\n    time.sleep(0.01)\n    return name\n"
@@ -46,6 +48,60 @@ def test_a_bad_canary_is_taken_back(
     with Load(broker) as afterwards:
         cli("status")
     assert afterwards.failures == []
+
+
+@pytest.mark.parametrize(
+    ("told", "meant", "decided"),
+    [
+        ({"new": 5, "old": 95}, {"new": 5, "old": 95}, None),
+        ({"new": 0, "old": 100}, {"new": 0, "old": 100}, None),
+        ({"new": 5, "old": 95}, None, None),
+        ({"new": 0, "old": 100}, None, None),
+        ({"new": 30, "old": 70}, {"new": 5, "old": 95}, None),
+        ({"new": 0, "old": 95}, {"new": 5, "old": 95}, "abort"),
+        ({"new": 100, "old": 0}, {"new": 5, "old": 95}, "promote"),
+        ({"old": 100}, {"new": 0, "old": 100}, "abort"),
+        ({"new": 100}, {"new": 100, "old": 0}, "promote"),
+        ({"old": 100}, None, "abort"),
+        ({"new": 100}, None, "promote"),
+    ],
+)
+def test_what_operators_decide_is_seen_at_the_broker(
+    told: dict[str, float], meant: dict[str, float] | None, decided: Decision | None
+) -> None:
+    assert decision(told, meant, "new") == decided
+
+
+def test_a_canary_is_promoted_by_command_while_another_command_watches_it(
+    cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
+) -> None:
+    cli("deploy", write_service())
+    folder = write_service(version="1.1.0")
+    with cli.start("deploy", folder, "--canary", "0,50", "--every", "10m") as watching:
+        eventually(lambda: under_way("hello"))
+        assert "1.1.0" in cli("promote", "hello").stdout
+        assert watching.wait(30) == 0
+        watching.communicate()
+    assert [view.revision[:5] for view in instances()] == ["1.1.0"]
+
+
+def test_a_canary_whose_command_was_killed_is_taken_back_by_command(
+    cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
+) -> None:
+    cli("deploy", write_service())
+    folder = write_service(version="1.1.0")
+    with cli.start("deploy", folder, "--canary", "50", "--every", "10m") as killed:
+        eventually(lambda: under_way("hello"))
+        killed.kill()
+        killed.communicate()
+    assert "1.0.0" in cli("abort", "hello").stdout
+    eventually(lambda: [view.revision[:5] for view in instances()] == ["1.0.0"])
+    assert "no canary of 'hello' is under way" in cli("abort", "hello", status=1).stderr
+
+
+def under_way(service: str) -> bool:
+    desired = DesiredStore().get(service)
+    return desired is not None and desired.rollout is not None
 
 
 def sample(requests: int, errors: int, seconds: float = 0.01) -> Sample:

@@ -2,36 +2,27 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import httpx
 
-from .engines import Engine, InstancePlan, InstanceStatus
-from .errors import DeployError, EngineError
-from .files import locked, state_folder
-from .health import check_broker, is_offered, is_ready, new_client
-from .images import ServiceImage
-from .nodes import Node
-from .rollout.canary import CanaryPlan, Judgement, take_over, weights
+from .desired import Desired, DesiredStore, Release, Rollout
+from .engines import Engine, InstanceStatus
+from .errors import BrokerError, BusyError, DeployError, EngineError
+from .health import check_broker, new_client
+from .history import History
+from .rollout.canary import LOOK_S, Canary, Decision, Judgement
+from .rollout.plan import WHOLE, CanaryPlan, weights
 from .rollout.sharing import Sharing
+from .startup import Progress, start_all, wait_until_serving
 
 _POLL_S = 0.1
 _STOP_TIMEOUT_S = 30.0
 """Longer than any engine gives an instance to end before it kills it."""
-_LOG_LINES = 12
-_PARALLEL = 16
-
-Step = Literal["starting", "loading", "ready", "serving"]
-"""How far an instance has come: its process lives, it is ready, and the broker offers it."""
-
-
-class Progress(NamedTuple):
-    """How far an instance has come."""
-
-    instance: InstanceStatus
-    step: Step
+_LOCK_WAIT_S = 3.0
+"""The controller is done in less, as a rule; a deployment is not."""
+_DECISION_TIMEOUT_S = 60.0
 
 
 class Deployment(NamedTuple):
@@ -46,141 +37,198 @@ class Deployment(NamedTuple):
 
 
 def deploy(
-    image: ServiceImage,
-    nodes: Sequence[Node],
+    release: Release,
+    engine_name: str,
     engine: Engine,
-    broker: str,
     *,
     timeout_s: float,
     on_progress: Callable[[Sequence[Progress]], None] = lambda _progress: None,
     canary: CanaryPlan | None = None,
     on_judged: Callable[[Judgement], None] = lambda _judgement: None,
 ) -> Deployment:
-    """Run one instance of an image on each node, and nothing else of its service anywhere.
+    """Run a release's instances, and nothing else of its service anywhere.
 
     New instances start beside those they replace, which end only when all the new ones serve. Whatever keeps that from
     happening, being interrupted included, ends the new ones and leaves the others as they were.
 
     Args:
-        image: of the service.
-        nodes: one instance runs on each.
+        release: what is to run.
+        engine_name: of the engine, as `--engine` has it.
         engine: runs them.
-        broker: its URL.
         timeout_s: for all of them to serve.
         on_progress: is told how far they have come.
         canary: the steps in which devices move over to a new revision; None for all at once.
         on_judged: is told how such a step goes.
 
     Raises:
-        RolloutAborted: the new revision did worse than the old one.
+        RolloutAborted: the new revision did worse than the old one, or an operator took it back.
         BrokerError: no broker answers.
-        DeployError: an instance did not come up in time, or another deployment is under way.
+        DeployError: an instance did not come up in time, or something else changes what runs of the service.
         EngineError: the engine can't start instances.
     """
-    plans = [_plan(image, node, broker) for node in nodes]
+    store, service, plans = DesiredStore(), release.image.spec.name, release.plans()
     wanted = frozenset(plan.id for plan in plans)
-    with _alone(), new_client() as client:
-        check_broker(client, broker)
-        before = [instance for instance in engine.instances(image.spec.name) if instance.state != "stopping"]
+    with store.lock(service, _LOCK_WAIT_S), new_client() as client:
+        check_broker(client, release.broker)
+        known = store.get(service)
+        before = [instance for instance in engine.instances(service) if instance.state != "stopping"]
         started = wanted.difference(instance.id for instance in before)
         stopped = tuple(instance for instance in before if instance.id not in wanted)
-        sharing = Sharing(client, broker, image.spec.name)
-        if canary is not None and stopped:  # until they are judged, the new ones get no device
-            sharing.share(weights(image.revision, 0, (instance.plan.revision for instance in stopped)))
+        stable = sorted({instance.plan.revision for instance in stopped} - {release.image.revision})
+        rollout = None if canary is None or not stable else _rollout(release, canary, known)
+        sharing = Sharing(client, release.broker, service)
+        if rollout is not None:  # until they are judged, the new ones get no device
+            sharing.share(weights(release.image.revision, 0, stable))
         try:
-            with ThreadPoolExecutor(_PARALLEL) as threads:  # a node that pulls an image keeps no other waiting
-                list(threads.map(lambda plan: engine.start(plan, image), plans))
-            serving = _wait_until_serving(client, engine, plans, timeout_s, on_progress)
-            if canary is not None and stopped:
-                check = _failure_check(engine, wanted, image.spec.name)
-                take_over(canary, client, sharing, serving, stopped, check=check, on_judged=on_judged)
+            start_all(engine, plans, release.image)
+            serving = wait_until_serving(client, engine, plans, timeout_s, on_progress)
+            if rollout is not None:
+                save = _saving(store, known)
+                save(rollout)
+                _take_over(Canary(rollout, stable, engine, client, save), on_judged)
             sharing.share({})
         except BaseException:
-            with contextlib.suppress(EngineError):  # what went wrong first is what matters
+            with contextlib.suppress(EngineError, BrokerError):  # what went wrong first is what matters
+                if rollout is not None:
+                    sharing.share(weights(release.image.revision, 0, stable))
                 engine.stop(started)
+            if known is not None:
+                store.put(known.model_copy(update={"rollout": None}))
             raise
+        settle(store, Desired(engine=engine_name, release=release))
         _stop_and_wait(engine, [instance.id for instance in stopped])
     return Deployment(serving, started, stopped)
 
 
-def _plan(image: ServiceImage, node: Node, broker: str) -> InstancePlan:
-    spec = image.spec
-    return InstancePlan(service=spec.name, revision=image.revision, node=node, broker=broker, resources=spec.resources)
+def _rollout(release: Release, plan: CanaryPlan, known: Desired | None) -> Rollout:
+    """A new one, or the one that was left when whoever watched it ended."""
+    left = known and known.rollout
+    return left if left and (left.release, left.plan) == (release, plan) else Rollout(release=release, plan=plan)
+
+
+def _saving(store: DesiredStore, known: Desired | None) -> Callable[[Rollout], None]:
+    def save(rollout: Rollout) -> None:
+        if known is not None:  # what was deployed from elsewhere can't be gone on with from here
+            store.put(known.model_copy(update={"rollout": rollout}))
+
+    return save
+
+
+def _take_over(canary: Canary, on_judged: Callable[[Judgement], None]) -> None:
+    while (judgement := canary.look(time.monotonic())) is not None:
+        on_judged(judgement)
+        time.sleep(LOOK_S)
+
+
+def settle(store: DesiredStore, desired: Desired) -> None:
+    """Note what runs now, and in the history if it is more than another number of instances. Needs the lock."""
+    known, release = store.get(desired.service), desired.release
+    store.put(desired)
+    if known is None or known.release.model_copy(update={"count": release.count}) != release:
+        History(desired.service).add(
+            revision=release.image.revision,
+            image=release.image.reference,
+            engine=desired.engine,
+            broker=release.broker,
+            nodes=[node.name for node in release.nodes],
+        )
+
+
+def go_on(canary: Canary, desired: Desired, engine: Engine, client: httpx.Client, now: float) -> Desired:
+    """Look once at a rollout that nobody else watches, and end it when it has come to an end. Needs the lock.
+
+    Args:
+        canary: the rollout, made from `desired`.
+        desired: what is to run.
+        engine: runs it.
+        client: asks instances and broker.
+        now: monotonic seconds.
+
+    Returns:
+        What is to run from now on, as it is in the store.
+
+    Raises:
+        RolloutAborted, DeployError: the new revision was taken back.
+        BrokerError: the broker doesn't answer; nothing was changed.
+    """
+    store = DesiredStore()
+    assert desired.rollout is not None  # noqa: S101 - the canary was made from it
+    candidate = desired.rollout.release
+    try:
+        if canary.look(now) is not None:
+            return store.get(desired.service) or desired
+    except DeployError:
+        canary.take_back()
+        engine.stop(plan.id for plan in candidate.plans())
+        store.put(desired.model_copy(update={"rollout": None}))
+        raise
+    Sharing(client, candidate.broker, desired.service).share({})
+    done = Desired(engine=desired.engine, release=candidate)
+    settle(store, done)
+    engine.stop(plan.id for plan in desired.release.plans())
+    return done
+
+
+def decide(service: str, engine: Engine, decision: Decision) -> None:
+    """End a canary as an operator wants it, whoever watches it.
+
+    Raises:
+        DeployError: none is under way, or whoever watches it doesn't come to an end.
+        BrokerError: the broker doesn't answer.
+    """
+    store = DesiredStore()
+    with new_client() as client:
+        desired = store.get(service)
+        if desired is None or desired.rollout is None:
+            raise DeployError(f"no canary of {service!r} is under way", hint="`astraea status` shows what runs")
+        stable = desired.release.image.revision
+        chosen = desired.rollout.release.image.revision if decision == "promote" else stable
+        Sharing(client, desired.release.broker, service).share({chosen: WHOLE})
+        deadline = time.monotonic() + _DECISION_TIMEOUT_S
+        while desired is not None and desired.rollout is not None:
+            with contextlib.suppress(BusyError), store.lock(service):  # nobody watches it: it ends here
+                canary = Canary(desired.rollout, [stable], engine, client)
+                with contextlib.suppress(DeployError):
+                    go_on(canary, desired, engine, client, time.monotonic())
+            if time.monotonic() > deadline:
+                raise DeployError(f"whoever watches the canary of {service!r} does not end it", hint=_AGAIN)
+            time.sleep(_POLL_S)
+            desired = store.get(service)
+
+
+def scale(desired: Desired, count: int, engine: Engine, *, timeout_s: float) -> Deployment:
+    """Run another number of instances: new ones serve when this returns, and those that are too many have ended.
+
+    Raises:
+        DeployError: a canary is under way, an instance did not come up, or something else changes what runs.
+        BrokerError: no broker answers.
+        EngineError: the engine can't.
+    """
+    if desired.rollout is not None:
+        raise DeployError(
+            f"a canary of {desired.service!r} is under way", hint="`astraea promote` or `astraea abort` ends it"
+        )
+    release = desired.release.model_copy(update={"count": count})
+    return deploy(release, desired.engine, engine, timeout_s=timeout_s)
 
 
 def remove(service: str, engine: Engine) -> tuple[InstanceStatus, ...]:
     """End all of a service's instances and wait until nothing of them is left; returns what there was.
 
     Raises:
-        DeployError: there is none, they do not end, or a deployment is under way.
+        DeployError: there is none, they do not end, or something else changes what runs of the service.
     """
-    with _alone():
-        instances = tuple(engine.instances(service))
-        if not instances:
+    store = DesiredStore()
+    with store.lock(service, _LOCK_WAIT_S):
+        known, instances = store.get(service), tuple(engine.instances(service))
+        if known is None and not instances:
             raise DeployError(f"no instance of {service!r} runs on any node", hint="`astraea status` lists what runs")
+        store.delete(service)
+        if known is not None:
+            with new_client() as client, contextlib.suppress(BrokerError):  # a broker that is gone shares nothing out
+                Sharing(client, known.release.broker, service).share({})
         _stop_and_wait(engine, [instance.id for instance in instances])
     return instances
-
-
-def _wait_until_serving(
-    client: httpx.Client,
-    engine: Engine,
-    plans: Sequence[InstancePlan],
-    timeout_s: float,
-    on_progress: Callable[[Sequence[Progress]], None],
-) -> tuple[InstanceStatus, ...]:
-    deadline = time.monotonic() + timeout_s
-    wanted = {plan.id for plan in plans}
-    while True:
-        instances = [instance for instance in engine.instances(plans[0].service) if instance.id in wanted]
-        progress = [Progress(instance, _step(client, instance)) for instance in instances]
-        on_progress(progress)
-        _check_none_fails(engine, instances)
-        if all(step == "serving" for _, step in progress):
-            return tuple(instances)
-        if time.monotonic() > deadline:
-            raise _too_late(engine, progress, timeout_s)
-        time.sleep(_POLL_S)
-
-
-def _step(client: httpx.Client, instance: InstanceStatus) -> Step:
-    if instance.state != "running":
-        return "starting"
-    if not is_ready(client, instance.url):
-        return "loading"
-    return "serving" if is_offered(client, instance) else "ready"
-
-
-def _check_none_fails(engine: Engine, instances: Collection[InstanceStatus]) -> None:
-    for instance in instances:
-        if instance.state == "restarting":
-            raise _failure(engine, instance, f"ends soon after each start: {instance.last_exit}")
-
-
-def _failure_check(engine: Engine, wanted: Collection[str], service: str) -> Callable[[], None]:
-    def check() -> None:
-        _check_none_fails(engine, [instance for instance in engine.instances(service) if instance.id in wanted])
-
-    return check
-
-
-def _too_late(engine: Engine, progress: Sequence[Progress], timeout_s: float) -> DeployError:
-    instance, step = next(entry for entry in progress if entry.step != "serving")
-    reason = {
-        "starting": "has not been started",
-        "loading": f"is not ready at {instance.url}",
-        "ready": f"is ready, but the broker at {instance.plan.broker} does not offer it",
-    }[step]
-    return _failure(engine, instance, f"{reason} after {timeout_s:g} s")
-
-
-def _failure(engine: Engine, instance: InstanceStatus, reason: str) -> DeployError:
-    lines = engine.log(instance).tail(_LOG_LINES)
-    said = f"; it printed last:\n{chr(10).join(f'  {line}' for line in lines)}" if lines else "; it printed nothing"
-    return DeployError(
-        f"on node {instance.plan.node.name} the instance {instance.id} {reason}{said}",
-        hint="put it right and deploy again; whatever ran before still runs",
-    )
 
 
 def _stop_and_wait(engine: Engine, instance_ids: Collection[str]) -> None:
@@ -190,16 +238,6 @@ def _stop_and_wait(engine: Engine, instance_ids: Collection[str]) -> None:
         if time.monotonic() > deadline:
             raise DeployError(f"{remaining[0].id} on node {remaining[0].plan.node.name} does not end", hint=_AGAIN)
         time.sleep(_POLL_S)
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Only one at a time changes what runs."""
-    try:
-        with locked(state_folder() / "deploy.lock", wait=False):
-            yield
-    except BlockingIOError:
-        raise DeployError("another `astraea deploy` or `astraea remove` is under way", hint=_AGAIN) from None
 
 
 _AGAIN = "try again in a moment"

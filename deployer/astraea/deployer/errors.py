@@ -13,7 +13,8 @@ AstraeaError
     ├── PlacementError   no node suits a service
     ├── BrokerError      the broker doesn't answer, or answers nonsense
     ├── EngineError      an engine can't do what it is asked
-    └── DeployError      instances did not come up, or another deployment is under way
+    └── DeployError      what runs can't be changed as asked, instances did not come up
+        ├── BusyError    another process is changing it
         └── RolloutAborted
                          a new revision did worse than the stable one, and was taken back
 
@@ -71,5 +72,9 @@ class DeployError(DeployerError):
     """A deployment did not come about; what ran before still runs."""
 
 
+class BusyError(DeployError):
+    """Another process is changing what runs of the service."""
+
+
 class RolloutAborted(DeployError):  # noqa: N818 - it says what has been done, rather than what went wrong
-    """A new revision did worse than the stable one; devices are all with that again."""
+    """A new revision did worse than the stable one, or an operator took it back; devices are all with that again."""

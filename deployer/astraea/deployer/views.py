@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from .deployment import Deployment, Progress
+from .deployment import Deployment
 from .engines import InstanceStatus
 from .history import Record
 from .inspection.folder import ServiceView
@@ -14,6 +14,7 @@ from .packaging.stages import Stage
 from .placement import Verdict
 from .rollout.canary import Judgement
 from .rollout.judging import quantile_s
+from .startup import Progress
 from .status import InstanceView
 
 _STEP_STYLES = {"starting": "dim", "loading": "yellow", "ready": "cyan", "serving": "green"}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 from rich.live import Live
 
-from ..deployment import Progress
 from ..packaging.stages import Stage
 from ..rollout.canary import Judgement
+from ..startup import Progress
 from ..views import judgement_table, progress_table
 
 _MIN_COLUMNS = 140

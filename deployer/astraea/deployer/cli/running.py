@@ -10,14 +10,14 @@ import typer
 from astraea.protocol import ServiceSpec
 
 from .. import deployment
+from ..desired import DesiredStore, Release
 from ..engines import Engine, InstanceLog, InstanceStatus
 from ..errors import DeployError
-from ..history import History
 from ..images import ServiceImage
 from ..operator_keys import DEFAULT_BROKER
 from ..packaging.base import DEFAULT_BASE
 from ..placement import Taken, explain, place, taken_by_others
-from ..rollout.canary import parse_canary
+from ..rollout.plan import parse_canary
 from ..status import look
 from ..views import deployment_table, status_table, verdict_table
 from .consoles import out, showing_progress
@@ -61,7 +61,8 @@ def deploy(
     """Run a service on the nodes that suit it, one instance on each, and wait until it serves.
 
     A new revision starts beside the old one, which ends when the new one serves. With --canary devices move over step
-    by step, and all go back to the old revision as soon as the new one fails more requests or is slower.
+    by step, and all go back to the old revision as soon as the new one fails more requests or is slower. If this
+    command is gone by then, `astraea controller` goes on. `astraea scale` sets another number of instances.
 
     Example: `astraea deploy plates --canary 5,25,100 --every 2m`, or
     `astraea deploy plates --engine docker --registry registry.example:5000`
@@ -74,24 +75,18 @@ def deploy(
         return
     image = _image(target, allow or (), fleet, node or (), registry=registry, base=base)
     nodes = place(image.spec, fleet.nodes, node or (), _taken(fleet, image.spec))
+    known = DesiredStore().get(image.spec.name)
+    release = Release(image=image, nodes=nodes, broker=broker.rstrip("/"), count=known.release.count if known else None)
     with showing_progress() as shown:
         done = deployment.deploy(
-            image,
-            nodes,
+            release,
+            engine.value,
             fleet.engine,
-            broker.rstrip("/"),
             timeout_s=timeout,
             on_progress=shown.progress,
             canary=steps,
             on_judged=shown.judged,
         )
-    History(image.spec.name).add(
-        revision=image.revision,
-        image=image.reference,
-        engine=engine.value,
-        broker=broker,
-        nodes=[chosen.name for chosen in nodes],
-    )
     out().print(deployment_table(done))
 
 

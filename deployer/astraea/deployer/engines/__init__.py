@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from astraea.protocol import Resources
 from astraea.protocol.instance import Label
@@ -39,11 +39,14 @@ class InstancePlan(BaseModel):
     """The URL of the broker it registers with."""
     resources: Resources = Resources()
     """What it takes of its node."""
+    ordinal: int = Field(default=0, ge=0)
+    """Tells apart several of a revision on one node."""
 
     @property
     def id(self) -> str:
         """Names the instance; equal plans have equal ids, so asking twice for an instance gives one."""
-        return f"{self.service[:40]}-{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]}"
+        told = self.model_dump_json(exclude_defaults=True)  # a field that is new and unused renames nothing
+        return f"{self.service[:40]}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 class InstanceStatus(BaseModel):

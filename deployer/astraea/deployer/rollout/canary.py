@@ -1,31 +1,24 @@
-"""The steps by which a new revision takes over: more and more devices, as long as nothing speaks against it."""
+"""Moves devices over to a new revision, more and more of them, as long as nothing speaks against it."""
 
-import re
-import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import httpx
 
-from ..engines import InstanceStatus
-from ..errors import DeployError, RolloutAborted
+from ..desired import Rollout
+from ..engines import Engine
+from ..errors import BrokerError, RolloutAborted
+from ..startup import check_none_fails
 from .judging import Sample, judge
+from .plan import weights
 from .sampling import Sampler
 from .sharing import Sharing
 
-_LOOK_S = 0.5
-_WHOLE = 100.0
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
-_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+LOOK_S = 0.5
+"""How often a canary is to be looked at."""
 
-
-class CanaryPlan(NamedTuple):
-    """How a new revision takes over."""
-
-    percents: tuple[float, ...]
-    """Of devices, step by step; the last is 100."""
-    every_s: float
-    """How long each step is watched."""
+Decision = Literal["promote", "abort"]
+"""What an operator may decide for a canary."""
 
 
 class Judgement(NamedTuple):
@@ -37,84 +30,127 @@ class Judgement(NamedTuple):
     stable: Sample
 
 
-def parse_canary(percents: str, every: str) -> CanaryPlan:
-    """Read `5,25,100` and `2m`.
+class Canary:
+    """A rollout under way, which goes on as long as somebody looks.
 
-    Raises:
-        DeployError: they can't be read.
-    """
-    match = _DURATION.fullmatch(every)
-    try:
-        steps = tuple(float(part) for part in percents.split(","))
-    except ValueError:
-        steps = ()
-    if not steps or list(steps) != sorted(set(steps)) or not steps[0] >= 0 or steps[-1] > _WHOLE:
-        raise DeployError(f"--canary: {percents!r} is no list of growing percentages", hint="such as 5,25,100")
-    if match is None:
-        raise DeployError(f"--every: {every!r} is no time", hint="such as 30s, 2m or 1h")
-    every_s = float(match[1]) * _UNITS_S[match[2]]
-    return CanaryPlan(steps if steps[-1] == _WHOLE else (*steps, _WHOLE), every_s)
-
-
-def weights(canary: str, percent: float, stable: Iterable[str]) -> dict[str, float]:
-    """The canary's share and what is left for the others; it comes first, so that devices which got it keep it."""
-    others = sorted(set(stable) - {canary})
-    return {canary: percent, **dict.fromkeys(others, (_WHOLE - percent) / max(len(others), 1))}
-
-
-def take_over(
-    plan: CanaryPlan,
-    client: httpx.Client,
-    sharing: Sharing,
-    canaries: Sequence[InstanceStatus],
-    stable: Sequence[InstanceStatus],
-    *,
-    check: Callable[[], None],
-    on_judged: Callable[[Judgement], None] = lambda _judgement: None,
-) -> None:
-    """Give the new revision its shares, one after the other.
+    Operators decide for themselves by setting the weights at the broker, as `astraea promote`, `astraea abort` and the
+    dashboard do. A step that was interrupted is watched anew from its beginning.
 
     Args:
-        plan: which, and for how long.
-        client: asks the instances.
-        sharing: of the service.
-        canaries: the new revision's instances.
-        stable: the others'.
-        check: raises if a new instance fails by itself.
-        on_judged: is told how it goes.
-
-    Raises:
-        RolloutAborted: it does worse; no device is given to it any more.
+        rollout: from which step on.
+        stable: the revision that served before, or several.
+        engine: runs both.
+        client: asks the instances and the broker.
+        save: is given the rollout whenever it comes to another step.
     """
-    revision = canaries[0].plan.revision
-    others = {instance.plan.revision for instance in stable}
-    try:
-        for percent in plan.percents:
-            sharing.share(weights(revision, percent, others))
-            _watch(plan, percent, Sampler(client, canaries), Sampler(client, stable), check=check, on_judged=on_judged)
-    except BaseException:
-        sharing.share(weights(revision, 0, others))
-        raise
 
+    def __init__(
+        self,
+        rollout: Rollout,
+        stable: Sequence[str],
+        engine: Engine,
+        client: httpx.Client,
+        save: Callable[[Rollout], None] = lambda _rollout: None,
+    ) -> None:
+        image = rollout.release.image
+        self.revision, self.service = image.revision, image.spec.name
+        self._rollout, self._stable = rollout, stable
+        self._engine, self._client, self._save = engine, client, save
+        self._ids = frozenset(plan.id for plan in rollout.release.plans())
+        self._sharing = Sharing(client, rollout.release.broker, self.service)
+        self._step: _Step | None = None
 
-def _watch(
-    plan: CanaryPlan,
-    percent: float,
-    canary: Sampler,
-    stable: Sampler,
-    *,
-    check: Callable[[], None],
-    on_judged: Callable[[Judgement], None],
-) -> None:
-    """Look on for as long as a step lasts. At 100 percent the stable revision has nothing to compare with any more."""
-    end = time.monotonic() + plan.every_s
-    while (left_s := end - time.monotonic()) > 0:
-        time.sleep(min(_LOOK_S, left_s))
-        check()
-        judgement = Judgement(percent, max(left_s, 0), canary.sample(), stable.sample())
-        on_judged(judgement)
+    def look(self, now: float) -> Judgement | None:
+        """See how the step goes, and go on to the next when it is time; None once all devices are over.
+
+        Args:
+            now: monotonic seconds.
+
+        Raises:
+            RolloutAborted: the new revision does worse, or an operator took it back.
+            DeployError: one of its instances fails by itself.
+            BrokerError: the broker can't be told of a new share.
+        """
+        percents, percent = self._rollout.plan.percents, self._rollout.plan.percents[self._rollout.step]
+        decided = self._decision(percent)
+        if decided == "abort":
+            raise RolloutAborted(f"an operator took the new revision back at {percent:g} %")
+        if decided == "promote":
+            return None
+        if self._step is None:
+            self._step = self._begin(now)
+        check_none_fails(self._engine, [one for one in self._engine.instances(self.service) if one.id in self._ids])
+        judgement = Judgement(percent, self._step.end_s - now, self._step.canary.sample(), self._step.stable.sample())
         if (reason := judge(judgement.canary, judgement.stable)) is not None:
             raise RolloutAborted(
                 f"the new revision was taken back at {percent:g} %: {reason}",
                 hint="the stable revision serves all devices again; `astraea logs` and /metrics tell more",
             )
+        if now < self._step.end_s:
+            return judgement
+        if self._rollout.step + 1 == len(percents):
+            return None
+        self._rollout = self._rollout.model_copy(update={"step": self._rollout.step + 1})
+        self._save(self._rollout)
+        self._step = None
+        return judgement
+
+    def take_back(self) -> None:
+        """Give no device to the new revision any more.
+
+        Raises:
+            BrokerError: the broker can't be told.
+        """
+        self._sharing.share(self._weights(0))
+
+    def _decision(self, percent: float) -> Decision | None:
+        try:
+            told = self._sharing.weights()
+            if not told:  # a broker that has lost its store shares out anew
+                self._sharing.share(self._weights(percent))
+                return None
+        except BrokerError:  # it will be back; the instances can be watched without it
+            return None
+        return decision(told, None if self._step is None else self._weights(percent), self.revision)
+
+    def _begin(self, now: float) -> "_Step":
+        self._sharing.share(self._weights(self._rollout.plan.percents[self._rollout.step]))
+        instances = self._engine.instances(self.service)
+        return _Step(
+            now + self._rollout.plan.every_s,
+            Sampler(self._client, [one for one in instances if one.id in self._ids]),
+            Sampler(self._client, [one for one in instances if one.plan.revision in self._stable]),
+        )
+
+    def _weights(self, percent: float) -> dict[str, float]:
+        return weights(self.revision, percent, self._stable)
+
+
+class _Step(NamedTuple):
+    """What is watched, and until when. At 100 percent the stable revision has nothing to compare with any more."""
+
+    end_s: float
+    canary: Sampler
+    stable: Sampler
+
+
+def decision(told: Mapping[str, float], meant: Mapping[str, float] | None, revision: str) -> Decision | None:
+    """What an operator has decided for a canary.
+
+    The command leaves only one side named. The dashboard leaves both, which may be what a canary has set itself.
+
+    Args:
+        told: the broker's weights.
+        meant: what the canary has set; None before it has.
+        revision: the canary's.
+    """
+    if revision not in told:
+        return "abort"
+    if len(told) == 1:
+        return "promote"
+    if meant is None or dict(told) == dict(meant):
+        return None
+    share = told[revision]
+    if share <= 0:
+        return "abort"
+    return "promote" if share >= sum(told.values()) else None

@@ -21,6 +21,15 @@ class Sharing:
     def __init__(self, client: httpx.Client, broker: str, service: str) -> None:
         self._client, self._broker, self._url = client, broker, f"{broker}/v1/services/{service}/sharing"
 
+    def weights(self) -> dict[str, float]:
+        """The shares as they are, by revision; empty while all revisions are treated alike.
+
+        Raises:
+            BrokerError: the broker doesn't answer, or refuses.
+        """
+        found: dict[str, float] = self._ask("GET").get("weights", {})
+        return found
+
     def share(self, weights: Mapping[str, float]) -> None:
         """Share devices out by these weights, canaries first; by none of them alike. The objective stays.
 
