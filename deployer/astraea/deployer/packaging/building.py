@@ -14,12 +14,13 @@ from ..layers import Layer
 from ..oci import ImageConfig, ImageLayout, Index, Manifest
 from ..registry import Reference, Registry, find_credentials
 from .base import find_base
+from .bytecode import Compiler, find_compiler
 from .container import own_layer, write_container, zoo_layer
 from .dependencies import Architecture
 from .folder import service_layers
 from .packages import locked, packages_layer
 from .pushing import push_image, push_name
-from .requirements import requirements_of, unread_folders
+from .requirements import requirements_of, unread_parts
 from .revision import revision_of, spec_of
 from .stages import Stage, StageWatch
 
@@ -72,23 +73,26 @@ def build_container(
     """
     spec = load_service_spec(directory)
     watch = StageWatch(on_stage)
-    requirements, unread = requirements_of(directory, spec), unread_folders(directory, spec)
+    requirements, unread = requirements_of(directory, spec), unread_parts(directory, spec)
     watch.done("read")
     with ExitStack() as stack:
         registry = stack.enter_context(_registry(target.host))
         source = registry if base.host == target.host else stack.enter_context(_registry(base.host))
         bases = [find_base(source, base, architecture) for architecture in architectures]
         watch.done("base")
-        text = locked(directory, requirements, bases[0].platform)
+        python = bases[0].platform.python
+        text, compiler = locked(directory, requirements, bases[0].platform), find_compiler(python)
         watch.done("lock")
+        if compiler is None:
+            watch.done(f"no bytecode: no Python {python} here")
         stack.enter_context(_written(layout))
         shared = []
-        for name, layer in _shared_layers(layout, directory, spec):
+        for name, layer in _shared_layers(layout, directory, spec, compiler):
             shared.append(layer)
             watch.done(name, layer)
         manifests, sent_bytes = [], 0
         for found in bases:
-            packages = packages_layer(layout, text, found.platform, unread)
+            packages = packages_layer(layout, text, found.platform, unread, compiler)
             watch.done(f"packages {found.platform.architecture}", packages)
             manifest = write_container(layout, spec, found, [packages, *shared])
             manifests.append(manifest)
@@ -119,9 +123,11 @@ def find_container(reference: Reference) -> ServiceImage:
     return ServiceImage(str(named), str(named.digest), spec, revision_of(spec, str(named.digest)))
 
 
-def _shared_layers(layout: ImageLayout, directory: Path, spec: ServiceSpec) -> Iterator[tuple[str, Layer]]:
+def _shared_layers(
+    layout: ImageLayout, directory: Path, spec: ServiceSpec, compiler: Compiler | None
+) -> Iterator[tuple[str, Layer]]:
     """The layers that are the same for every platform, what changes least first."""
-    yield "astraea", own_layer(layout)
+    yield "astraea", own_layer(layout, compiler)
     if spec.model is not None and spec.model.startswith("zoo:"):
         yield "model", zoo_layer(layout, spec.model)
     yield from service_layers(layout, directory, spec)

@@ -4,6 +4,7 @@ They are made on this machine without an engine and without running anything of 
 below what changes often, so that a change of the handler moves a few kilobytes.
 """
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,9 @@ from ..oci import (
     RunConfig,
 )
 from .base import Base
+from .bytecode import Compiler, write_compiled_layer
 from .folder import SERVICE_FOLDER
+from .known import digest_of, known_layer
 from .packages import HOME
 from .revision import labels_of
 
@@ -41,7 +44,7 @@ SECOND_NS = 10**9
 HEALTH_INTERVAL_S, HEALTH_TIMEOUT_S, HEALTH_START_S = 10, 5, 120
 
 
-def own_layer(layout: ImageLayout) -> Layer:
+def own_layer(layout: ImageLayout, compiler: Compiler | None) -> Layer:
     """The layer of astraea's own code. Needs `writing`."""
     files = {}
     for part in _PARTS:
@@ -50,7 +53,10 @@ def own_layer(layout: ImageLayout) -> Layer:
             if path.is_file() and "__pycache__" not in path.parts:
                 files[f"{HOME}/astraea/{part}/{path.relative_to(root)}"] = path
     files |= {f"{HOME}/{path}": place for path, place in _metadata()}
-    return write_layer(layout, files)
+    contents = (f"{name} {hashlib.sha256(files[name].read_bytes()).hexdigest()}" for name in sorted(files))
+    return known_layer(
+        layout, digest_of(str(compiler), *contents), lambda: write_compiled_layer(layout, files, compiler)
+    )
 
 
 def _metadata() -> Iterator[tuple[str, Path]]:

@@ -104,11 +104,13 @@ def _forget_scripts(packages: Path) -> None:
 
 
 def files_of(packages: Path, unread: Collection[str] = ()) -> Iterator[Path]:
-    """The files below the folder that belong into an image; `unread` are folders in it that don't."""
-    left_out = {packages / folder for folder in unread}
+    """The files below the folder that belong into an image; `unread` are patterns of what doesn't."""
+    left_out = {path for pattern in unread for path in packages.glob(pattern)}
     for folder, folders, names in os.walk(packages):
-        folders[:] = [name for name in folders if name not in _UNUSED_FOLDERS and Path(folder, name) not in left_out]
-        yield from (Path(folder, name) for name in names if Path(name).suffix not in _UNUSED_SUFFIXES)
+        here = Path(folder)
+        folders[:] = [name for name in folders if name not in _UNUSED_FOLDERS and here / name not in left_out]
+        files = (here / name for name in names)
+        yield from (path for path in files if path.suffix not in _UNUSED_SUFFIXES and path not in left_out)
 
 
 def _uv(arguments: Sequence[str], failure: str) -> None:

@@ -1,18 +1,19 @@
 """The layer of an image's Python packages: made once for a lock, then known by it."""
 
-import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ..files import cache_folder, write_atomically
-from ..layers import Layer, write_layer
+from ..files import write_atomically
+from ..layers import Layer
 from ..oci import ImageLayout
+from .bytecode import Compiler, write_compiled_layer
 from .dependencies import Platform, files_of, lock, unpacked
 from .folder import LOCK_FILE
+from .known import digest_of, known_layer
 
 HOME = "opt/astraea"
 """Where packages lie in the image. Not in the base's site-packages: every base has those elsewhere."""
-_RECIPE = 2  # raise it when the same lock is made into another layer
+_RECIPE = 3  # raise it when the same lock is made into another layer
 
 
 def locked(directory: Path, requirements: Sequence[str], platform: Platform) -> str:
@@ -22,7 +23,7 @@ def locked(directory: Path, requirements: Sequence[str], platform: Platform) -> 
         BuildError: no set of packages meets them.
     """
     path = directory / LOCK_FILE
-    header = f"# of {_digest(*requirements, platform.python)}\n"
+    header = f"# of {digest_of(*requirements, platform.python)}\n"
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     if before.startswith(header):
         return before
@@ -31,29 +32,25 @@ def locked(directory: Path, requirements: Sequence[str], platform: Platform) -> 
     return text
 
 
-def packages_layer(layout: ImageLayout, text: str, platform: Platform, unread: Collection[str] = ()) -> Layer:
+def packages_layer(
+    layout: ImageLayout, text: str, platform: Platform, unread: Collection[str] = (), compiler: Compiler | None = None
+) -> Layer:
     """The layer of a lock's packages for a platform; unpacked only if the layout has it no more. Needs `writing`.
 
     Args:
         layout: has it, or gets it.
         text: the lock.
         platform: what the packages run on.
-        unread: folders of theirs that the service does without.
+        unread: parts of theirs that the service does without.
+        compiler: makes their bytecode; None for none.
 
     Raises:
         BuildError: a package can't be had.
     """
-    known = cache_folder() / "packages" / _digest(text, *platform, *sorted(unread), str(_RECIPE))
-    diff_id, _, size = (known.read_text(encoding="utf-8") if known.is_file() else "").partition(" ")
-    descriptor = layout.layer_of(diff_id) if diff_id else None
-    if descriptor is not None:
-        return Layer(descriptor, diff_id, int(size), written=False)
-    with unpacked(text, platform) as packages:
-        files = {f"{HOME}/{path.relative_to(packages)}": path for path in files_of(packages, unread)}
-        layer = write_layer(layout, files)
-    write_atomically(known, f"{layer.diff_id} {layer.unpacked_bytes}")
-    return layer
 
+    def make() -> Layer:
+        with unpacked(text, platform) as packages:
+            files = {f"{HOME}/{path.relative_to(packages)}": path for path in files_of(packages, unread)}
+            return write_compiled_layer(layout, files, compiler)
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return known_layer(layout, digest_of(text, *platform, *sorted(unread), str(compiler), str(_RECIPE)), make)

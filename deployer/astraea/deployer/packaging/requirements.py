@@ -39,18 +39,22 @@ _DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "
 _SELDOM_READ = {
     "cv2/data": ("cv2.data", "haarcascade", "lbpcascade"),
     "onnxruntime/transformers": ("onnxruntime.transformers",),
+    "onnxruntime/capi/libonnxruntime.so.*": (
+        "onnxruntime_genai",
+        "libonnxruntime",
+    ),  # the module has all of it in itself
 }
-"""Folders of packages, 13 MB in all, that nothing reads but a service whose source says so, and what it says then."""
+"""Parts of packages, 48 MB in all, that nothing reads but a service whose source says so, and what it says then."""
 
 
-def unread_folders(directory: Path, spec: ServiceSpec) -> frozenset[str]:
-    """Folders of packages that the service does without.
+def unread_parts(directory: Path, spec: ServiceSpec) -> frozenset[str]:
+    """Patterns of folders and files of packages that the service does without.
 
     Raises:
         BuildError: the handler is no Python.
     """
     text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in _modules(directory, spec))
-    return frozenset(folder for folder, words in _SELDOM_READ.items() if not any(word in text for word in words))
+    return frozenset(part for part, words in _SELDOM_READ.items() if not any(word in text for word in words))
 
 
 def requirements_of(directory: Path, spec: ServiceSpec) -> list[str]:
