@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 _START_S = 60.0
@@ -48,11 +50,17 @@ def pinned(cores: set[int]) -> Iterator[None]:
 
 
 @contextmanager
-def server(command: Sequence[str], port: int, cores: set[int], path: str = "/readyz") -> Iterator[int]:
-    """Run a server on some cores; its process id, once `path` answers without an error of the server's."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ASTRAEA_")}
+def server(
+    command: Sequence[str],
+    port: int,
+    cores: set[int],
+    path: str = "/readyz",
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[int]:
+    """Run a server on some cores; its process id, once `path` answers."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ASTRAEA_")} | dict(variables)
     with pinned(cores):
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with process:
         try:
             _await_answer(process, port, path)
@@ -84,6 +92,20 @@ def cpu_s(pid: int) -> float:
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123 - a path of the kernel's
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that it has started and that still run; see proc_tid_children(5)."""
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += map(int, children.read_text().split())
+    return found
+
+
+def tree_cpu_s(pid: int) -> float:
+    """CPU time that a process and all those below it have used, to 10 ms each."""
+    return sum(cpu_s(member) for member in tree(pid))
 
 
 def rss_bytes(pid: int) -> int:
@@ -168,7 +190,7 @@ def _await_answer(process: subprocess.Popen[bytes], port: int, path: str) -> Non
         connection = connect(f"http://127.0.0.1:{port}")
         try:
             connection.request("GET", path)
-            if connection.getresponse().status < http.client.INTERNAL_SERVER_ERROR:
+            if connection.getresponse().status == http.client.OK:
                 return
         except OSError:
             pass

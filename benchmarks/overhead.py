@@ -27,6 +27,8 @@ from astraea.device.transports import AutoTransport
 from astraea.edge_server import Limits, Service, open_service
 from astraea.protocol import load_service_spec
 
+from .load import cpu_s
+
 _SERVICE = Path(__file__).resolve().parents[1] / "demos/services/plates"
 _FRAME_SIZE_PX = (640, 480)
 _FRAME_BYTES = 60_000
@@ -103,12 +105,6 @@ def edge_server(folder: Path, limits: Limits) -> Iterator[tuple[int, str]]:
             yield server.pid, match[1]
         finally:
             server.terminate()
-
-
-def cpu_s(pid: int) -> float:
-    """CPU time that a process and its threads have used, to 10 ms; see proc_pid_stat(5)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def timed(side: Side, answer: Callable[[], Awaitable[object]]) -> None:
