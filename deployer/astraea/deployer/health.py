@@ -1,16 +1,19 @@
 """Whether instances answer, asked as devices ask: each at its own address, and the broker for what it offers."""
 
-import httpx
-from pydantic import TypeAdapter, ValidationError
+from typing import TypeVar
 
-from astraea.protocol import Instance
+import httpx
+
+from astraea.protocol import BrokerApiError
+from astraea.protocol.broker_api import Call, calls
+from astraea.protocol.broker_api.client import BrokerApi
 
 from .engines import InstanceStatus
 from .errors import BrokerError
 from .operator_keys import OperatorAuth, operator_keys
 
 _TIMEOUT_S = 2.0
-_Instances = TypeAdapter(list[Instance])
+T = TypeVar("T")
 
 
 def new_client() -> httpx.Client:
@@ -38,54 +41,43 @@ def check_broker(client: httpx.Client, broker: str) -> None:
     Raises:
         BrokerError: it doesn't, or they may not.
     """
-    if not _get(client, broker, "/livez").is_success:
-        raise _no_broker(broker, "something else answers there")
-    check_allowed(broker, _get(client, broker, "/v1/services"))
-
-
-def check_allowed(broker: str, reply: httpx.Response) -> None:
-    """Make sure that a broker has not refused a request for want of a key, or of a better one.
-
-    Raises:
-        BrokerError: it has.
-    """
-    if reply.status_code == httpx.codes.UNAUTHORIZED:
-        had = "does not know the key it was given" if "authorization" in reply.request.headers else "asks for a key"
-        raise BrokerError(f"the broker at {broker} {had}", hint=f"`astraea login --broker {broker}` keeps one for it")
-    if reply.status_code == httpx.codes.FORBIDDEN:
-        raise BrokerError(
-            f"the broker at {broker} does not let this key do that",
-            hint=f"have an admin make one of the role `deployer`, and `astraea login --broker {broker}`",
-        )
-
-
-def _listed(client: httpx.Client, broker: str, service: str) -> frozenset[str]:
-    """Ids of the instances that hold a lease, whatever share of the devices their revision has."""
-    reply = _get(client, broker, "/v1/instances", {"service": service})
-    check_allowed(broker, reply)
-    try:
-        return frozenset(instance.id for instance in _Instances.validate_json(reply.content))
-    except ValidationError:
-        raise _no_broker(broker, f"it answered {reply.status_code}, not with instances") from None
+    ask_broker(client, broker, calls.is_live())
+    ask_broker(client, broker, calls.services())
 
 
 def is_offered(client: httpx.Client, instance: InstanceStatus) -> bool:
     """Whether the instance's broker has it to offer to devices; False also when that broker doesn't answer."""
+    plan = instance.plan
     try:
-        return instance.id in _listed(client, instance.plan.broker, instance.plan.service)
+        return instance.id in {listed.id for listed in ask_broker(client, plan.broker, calls.instances(plan.service))}
     except BrokerError:
         return False
 
 
-def _get(client: httpx.Client, broker: str, path: str, query: dict[str, str] | None = None) -> httpx.Response:
+def ask_broker(client: httpx.Client, broker: str, call: Call[T]) -> T:
+    """What a broker answers to a call, which brings the operator's key for it.
+
+    Raises:
+        BrokerError: it can't be reached, refuses, or is none.
+    """
     try:
-        return client.get(f"{broker.rstrip('/')}{path}", params=query)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _no_broker(broker, str(error)) from None
+        return BrokerApi(client, broker).send(call)
+    except BrokerApiError as error:
+        raise _explained(client, broker, error) from None
 
 
-def _no_broker(broker: str, reason: str) -> BrokerError:
+def _explained(client: httpx.Client, broker: str, error: BrokerApiError) -> BrokerError:
+    if error.status == httpx.codes.UNAUTHORIZED:
+        keys = client.auth
+        has_key = isinstance(keys, OperatorAuth) and keys.key_for(f"{broker.rstrip('/')}/") is not None
+        had = "does not know the key it was given" if has_key else "asks for a key"
+        return BrokerError(f"the broker at {broker} {had}", hint=f"`astraea login --broker {broker}` keeps one for it")
+    if error.status == httpx.codes.FORBIDDEN:
+        return BrokerError(
+            f"the broker at {broker} does not let this key do that",
+            hint=f"have an admin make one of the role `deployer`, and `astraea login --broker {broker}`",
+        )
     return BrokerError(
-        f"no broker answers at {broker}: {reason}",
+        f"no broker answers at {broker}: {error}",
         hint="start one with `astraea broker`, or name another with --broker or ASTRAEA_BROKER",
     )

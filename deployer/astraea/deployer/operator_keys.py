@@ -68,11 +68,13 @@ class OperatorAuth(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """See httpx.Auth."""
-        url = str(request.url)
-        key = next((key for broker, key in self._keys.items() if url.startswith(broker)), None)
-        if key is not None:
+        if (key := self.key_for(str(request.url))) is not None:
             request.headers["authorization"] = f"Bearer {key.get_secret_value()}"
         yield request
+
+    def key_for(self, url: str) -> SecretStr | None:
+        """The key of the broker that has this URL."""
+        return next((key for broker, key in self._keys.items() if url.startswith(broker)), None)
 
 
 def _normal(broker: str) -> str:
