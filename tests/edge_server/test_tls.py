@@ -12,14 +12,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from astraea.edge_server import OptionError
-from tests.edge_server.conftest import StartServer, WriteService
+from tests.edge_server.conftest import StartServer, WriteService, wait_until
 from tests.edge_server.test_cli import refusal
 from tests.edge_server.test_stream_protocol import frame, stream
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 by itself, and its key."""
+    """A certificate of localhost by itself, and its key."""
+    return write_certificate(tmp_path)
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -27,12 +31,12 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, tomorrow)
     signed = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
-    (tmp_path / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
-    (tmp_path / "key.pem").write_bytes(
+    (folder / "key.pem").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
     )
-    return tmp_path / "cert.pem", tmp_path / "key.pem"
+    return folder / "cert.pem", folder / "key.pem"
 
 
 def test_requests_large_and_small_are_answered_over_tls(
@@ -63,6 +67,26 @@ def test_streams_are_carried_by_tls_too(
         for number, size in enumerate((0, 1, 16_300, 70_000, 5_000_000), start=1):
             client.send(frame(number, bytes(size)))
             assert client.results(1)[0][3] == b'{"output":%d}' % size
+
+
+def test_a_renewed_certificate_is_shown_without_a_restart_and_half_of_one_is_not(
+    start_server: StartServer, write_service: WriteService, certificate: tuple[Path, Path]
+) -> None:
+    server = start_server(write_service(), "--tls-cert", certificate[0], "--tls-key", certificate[1])
+    with server.client() as plain:
+        address = ("127.0.0.1", plain.base_url.port or 443)
+    assert shown(address) == certificate[0].read_text()
+    key = certificate[1].read_text()
+    certificate[1].write_text("half written")
+    wait_until(lambda: "stays what it was" in server.log)
+    assert shown(address) == certificate[0].read_text()
+    certificate[1].write_text(key)
+    write_certificate(certificate[0].parent)
+    wait_until(lambda: shown(address) == certificate[0].read_text())
+
+
+def shown(address: tuple[str, int]) -> str:
+    return ssl.get_server_certificate(address, timeout=10)
 
 
 def test_a_certificate_that_cannot_be_is_told(

@@ -4,7 +4,6 @@ import logging
 import os
 import secrets
 import socket
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from astraea.models.cpus import available_cpus
 from astraea.protocol import Instance, Location, ServiceSpec, load_service_spec
 
 from .auth import check_key, read_key
+from .certificate import CertificateFiles
 from .errors import OptionError
 from .limits import Limits
 from .listen import listen, url_of
@@ -177,16 +177,14 @@ def _secret(file: Path | None) -> SecretStr | None:
     return None if file is None else read_key(file, "--turn-secret-file")
 
 
-def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
-    if certificate is None and key is None:
+def _tls(chain: Path | None, key: Path | None) -> CertificateFiles | None:
+    if chain is None and key is None:
         return None
-    if certificate is None or key is None:
+    if chain is None or key is None:
         raise OptionError("--tls-cert and --tls-key need each other")
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
-    except OSError as error:  # ssl.SSLError is one
-        raise OptionError(f"--tls-cert {certificate}, --tls-key {key}: {error.strerror or error}") from None
-    return certificate, key
+    files = CertificateFiles(chain, key)
+    files.check()
+    return files
 
 
 def _instance(spec: ServiceSpec, **options: Any) -> Instance:

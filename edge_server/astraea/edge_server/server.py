@@ -22,6 +22,7 @@ from astraea.protocol import AstraeaError, Instance, ServiceSpec
 from .api import Api
 from .app import create_app, predict_endpoint
 from .auth import Guard, KeySet
+from .certificate import CertificateFiles
 from .http1 import Front
 from .lease import leased
 from .limits import Limits
@@ -53,8 +54,8 @@ class Security:
     """File or URL of the keys that the broker signs tokens with."""
     cors_origins: tuple[str, ...] = ()
     """Of the web pages that may ask."""
-    tls: tuple[Path, Path] | None = None
-    """The files of the certificate chain and its key; None for plain HTTP."""
+    tls: CertificateFiles | None = None
+    """None for plain HTTP."""
 
     @property
     def authenticates(self) -> bool:
@@ -120,11 +121,14 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
     entrance = Entrance(streaming.sessions, guard, security.cors_origins)
     front = Front(answering, serving.limits, _KEEP_ALIVE_S, guard, entrance)
     app = create_app(api, guard, security.cors_origins, upgrader.load, streaming)
-    server = _Server(_uvicorn_config(app, front, security.tls))
+    config = _uvicorn_config(app, front, security.tls)
+    server = _Server(config)
     stop, upgrade = _on_signals(server)
     listening = asyncio.create_task(server.serve(sockets=[listener]))
     listening.add_done_callback(lambda _: stop.set())
     background = [asyncio.create_task(_sweep(front))]
+    if security.tls is not None and config.ssl is not None:
+        background.append(asyncio.create_task(security.tls.keep_current(config.ssl)))
     if keys is not None:
         background.append(asyncio.create_task(keys.keep_fresh()))
     if serving.reload:
@@ -154,13 +158,12 @@ async def _sweep(front: Front) -> None:
         front.sweep(time.monotonic())
 
 
-def _uvicorn_config(app: Starlette, front: Front, tls: tuple[Path, Path] | None) -> uvicorn.Config:
-    certificate, key = tls or (None, None)
-    return uvicorn.Config(
+def _uvicorn_config(app: Starlette, front: Front, tls: CertificateFiles | None) -> uvicorn.Config:
+    config = uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", front.protocol),  # anything that makes a protocol
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
+        ssl_certfile=tls and tls.chain,
+        ssl_keyfile=tls and tls.key,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -170,6 +173,8 @@ def _uvicorn_config(app: Starlette, front: Front, tls: tuple[Path, Path] | None)
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
+    config.load()
+    return config
 
 
 def _on_signals(server: uvicorn.Server) -> tuple[asyncio.Event, asyncio.Event]:
