@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from astraea.deployer.errors import BrokerError
 from astraea.deployer.health import new_client
-from astraea.deployer.operator_keys import OperatorAuth, keep_key, operator_keys
+from astraea.deployer.operator_auth import OperatorAuth
+from astraea.deployer.operator_keys import keep_key, operator_keys
 
 from .conftest import GREET, Cli, WriteService, instances
 

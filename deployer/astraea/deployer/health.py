@@ -10,7 +10,8 @@ from astraea.protocol.broker_api.client import BrokerApi
 
 from .engines import InstanceStatus
 from .errors import BrokerError
-from .operator_keys import OperatorAuth, operator_keys
+from .operator_auth import OperatorAuth
+from .operator_keys import operator_keys
 
 _TIMEOUT_S = 2.0
 T = TypeVar("T")

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from ..health import check_broker, new_client
-from ..operator_keys import BROKER_VARIABLE, DEFAULT_BROKER, OperatorAuth, checked_key, keep_key
+from ..operator_auth import OperatorAuth
+from ..operator_keys import BROKER_VARIABLE, DEFAULT_BROKER, checked_key, keep_key
 
 app = typer.Typer(add_completion=False)
 
