@@ -105,7 +105,13 @@ def _bentoml(port: int, _scratch: Path) -> Sequence[str]:
 
 
 def _mlserver(port: int, scratch: Path) -> Sequence[str]:
-    settings = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port(), "host": "127.0.0.1"}
+    settings = {
+        "metrics_dir": str(scratch),
+        "http_port": port,
+        "grpc_port": free_port(),
+        "metrics_port": free_port(),
+        "host": "127.0.0.1",
+    }
     (scratch / "settings.json").write_text(json.dumps(settings))
     model = {"name": "finder", "implementation": "benchmarks.peers.with_mlserver.Runtime"}
     (scratch / "model-settings.json").write_text(json.dumps(model))
