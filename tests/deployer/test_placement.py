@@ -116,19 +116,20 @@ def test_where_no_node_is_of_the_region_one_that_covers_all_is_enough() -> None:
 
 
 def test_the_nearest_that_suits_takes_over_from_a_node_and_the_others_stay() -> None:
-    nodes = [node("a", 0), node("b", 10), node("c", 900), node("d", 20, capacity=Capacity(cpu=0.5)), node("e", 30)]
-    assert names(move(service(), nodes, ["a", "c"], "a")) == ["c", "b"]
-    assert names(move(service(), nodes, ["a", "b", "c", "e"], "a")) == ["b", "c", "e"]
-    assert names(move(service(), nodes, ["a"], "a")) == ["b"]
+    near, far = node("b", 10), node("c", 900)
+    nodes = [node("a", 0), near, far, node("d", 20, capacity=Capacity(cpu=0.5)), node("e", 30)]
+    assert names(move(service(), nodes, [nodes[0], far], "a")) == ["c", "b"]
+    assert names(move(service(), nodes, [nodes[0], near, far, nodes[4]], "a")) == ["b", "c", "e"]
+    assert names(move(service(), nodes, nodes[:1], "a")) == ["b"]
 
 
 def test_a_service_that_no_other_node_can_take_stays() -> None:
     nodes = [node("a"), node("b", drained=True), node("c", region="other")]
     with pytest.raises(PlacementError, match=r"on a alone, .*\(b: it is drained; c: it covers other, not r\)"):
-        move(service(), nodes, ["a"], "a")
+        move(service(), nodes, nodes[:1], "a")
 
 
-def test_a_nodes_price_capacity_and_draining_do_not_change_what_runs_there() -> None:
+def test_a_nodes_capacity_and_draining_do_not_change_what_runs_there() -> None:
     before, after = node("a"), node("a", capacity=Capacity(cpu=2), drained=True, mirror="m:5000")
     assert running("plates", before).id == running("plates", after).id
     assert running("plates", before).id != running("plates", node("a", host="edge.example")).id

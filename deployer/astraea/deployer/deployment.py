@@ -12,6 +12,7 @@ from .engines import Engine, InstanceStatus
 from .errors import BrokerError, BusyError, DeployError, EngineError
 from .health import check_broker, new_client
 from .history import History
+from .nodes import Node
 from .rollout.canary import LOOK_S, Canary, Decision, Judgement
 from .rollout.plan import WHOLE, CanaryPlan, weights
 from .rollout.sharing import Sharing
@@ -204,12 +205,36 @@ def scale(desired: Desired, count: int, engine: Engine, *, timeout_s: float) -> 
         BrokerError: no broker answers.
         EngineError: the engine can't.
     """
+    _check_steady(desired)
+    release = desired.release.model_copy(update={"count": count})
+    return deploy(release, desired.engine, engine, timeout_s=timeout_s)
+
+
+def relocate(
+    desired: Desired,
+    nodes: Sequence[Node],
+    engine: Engine,
+    *,
+    timeout_s: float,
+    on_progress: Callable[[Sequence[Progress]], None] = lambda _progress: None,
+) -> Deployment:
+    """Run a service on other nodes: it ends where it is no longer wanted when it serves where it is.
+
+    Raises:
+        DeployError: a canary is under way, an instance did not come up, or something else changes what runs.
+        BrokerError: no broker answers.
+        EngineError: the engine can't.
+    """
+    _check_steady(desired)
+    release = desired.release.model_copy(update={"nodes": tuple(nodes)})
+    return deploy(release, desired.engine, engine, timeout_s=timeout_s, on_progress=on_progress)
+
+
+def _check_steady(desired: Desired) -> None:
     if desired.rollout is not None:
         raise DeployError(
             f"a canary of {desired.service!r} is under way", hint="`astraea promote` or `astraea abort` ends it"
         )
-    release = desired.release.model_copy(update={"count": count})
-    return deploy(release, desired.engine, engine, timeout_s=timeout_s)
 
 
 def remove(service: str, engine: Engine) -> tuple[InstanceStatus, ...]:

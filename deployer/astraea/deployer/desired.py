@@ -38,17 +38,20 @@ class Release(BaseModel):
 
     def plans(self) -> tuple[InstancePlan, ...]:
         """The instances, dealt out to the nodes in turn."""
-        spec = self.image.spec
         return tuple(
-            InstancePlan(
-                service=spec.name,
-                revision=self.image.revision,
-                node=self.nodes[number % len(self.nodes)],
-                broker=self.broker,
-                resources=spec.resources,
-                ordinal=number // len(self.nodes),
-            )
-            for number in range(self.size)
+            self._plan(self.nodes[number % len(self.nodes)], number // len(self.nodes)) for number in range(self.size)
+        )
+
+    def _plan(self, node: Node, ordinal: int) -> InstancePlan:
+        spec = self.image.spec
+        return InstancePlan(
+            service=spec.name,
+            revision=self.image.revision,
+            node=node,
+            broker=self.broker,
+            resources=spec.resources,
+            price=node.price.of(spec.resources),
+            ordinal=ordinal,
         )
 
 

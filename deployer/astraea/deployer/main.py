@@ -45,7 +45,7 @@ VERBS = (
     Verb("rollback", "Go back to an earlier revision.", _DEPLOY, "astraea.deployer.cli.past", "deploy"),
     Verb("remove", "Stop a service everywhere.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("login", "Keep a key for a broker that asks for one.", _DEPLOY, "astraea.deployer.cli.login", "deploy"),
-    Verb("node", "Add, list and remove edge nodes.", _DEPLOY, "astraea.deployer.cli.nodes", "deploy"),
+    Verb("node", "Add, list, drain and remove edge nodes.", _DEPLOY, "astraea.deployer.cli.nodes", "deploy"),
     Verb("serve", "Serve one service from its folder.", _EDGE, "astraea.edge_server.cli", "edge"),
     Verb("broker", "Keep the list of instances; tell devices the best.", _BROKER, "astraea.broker.cli", "broker"),
     Verb("models", "List, pull and show the models of the zoo.", _MODELS, "astraea.models.cli", "device"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from astraea.protocol import Location
+from astraea.protocol import Location, Price, Resources
 from astraea.protocol.instance import Label
 from astraea.protocol.service import Memory
 
@@ -52,6 +52,10 @@ class NodePrice(BaseModel):
     """Of a core that an instance has for itself."""
     per_gb: float = Field(default=0.0, ge=0, le=1e6, allow_inf_nan=False)
     """Of traffic from devices."""
+
+    def of(self, resources: Resources) -> Price:
+        """What an instance with these resources costs."""
+        return Price(per_hour=self.per_cpu_hour * resources.cpu, per_gb=self.per_gb)
 
 
 class Node(Site):
@@ -128,7 +132,7 @@ class NodeStore:
             find_nodes(nodes, [name])
             self._write(tuple(node for node in nodes if node.name != name))
 
-    def set_drained(self, name: str, drained: bool) -> None:
+    def set_drained(self, name: str, *, drained: bool) -> None:
         """Have nothing more placed on a node, or again.
 
         Raises:

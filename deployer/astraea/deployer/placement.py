@@ -93,23 +93,24 @@ def _told(verdicts: Iterable[Verdict]) -> str:
 
 
 def move(
-    spec: ServiceSpec, nodes: Sequence[Node], running: Sequence[str], away: str, taken: Taken | None = None
+    spec: ServiceSpec, nodes: Sequence[Node], running: Sequence[Node], away: str, taken: Taken | None = None
 ) -> tuple[Node, ...]:
     """Choose the nodes for a service that leaves one of those it runs on: the others, and the nearest that suits it.
 
     Args:
         spec: the service.
         nodes: all there are.
-        running: names of those it runs on.
-        away: the one it leaves.
+        running: those it runs on.
+        away: the name of the one it leaves.
         taken: of the nodes, by other services.
 
     Raises:
         PlacementError: it runs nowhere else, and no other node suits it.
     """
-    left = next((node for node in nodes if node.name == away), None)
-    kept = tuple(node for node in nodes if node.name in running and node.name != away)
-    suited = [node for node in nodes if node.name not in running and _rejection(spec, node, taken or {}) is None]
+    left = next((node for node in running if node.name == away), None)
+    kept = tuple(node for node in running if node.name != away)
+    used = {away, *(node.name for node in kept)}
+    suited = [node for node in nodes if node.name not in used and _rejection(spec, node, taken or {}) is None]
     if not kept and not suited:
         others = (node for node in nodes if node.name != away)
         reasons = _told(Verdict(node, chosen=False, reason=str(_rejection(spec, node, taken or {}))) for node in others)

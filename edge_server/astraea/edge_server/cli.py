@@ -74,6 +74,8 @@ def serve(
     instance: Annotated[
         str | None, typer.Option(help="Id of this instance.", show_default="made of node and service, and random")
     ] = None,
+    price_per_hour: Annotated[float, typer.Option(help="What this instance costs, busy or not.")] = 0.0,
+    price_per_gb: Annotated[float, typer.Option(help="What a GB of traffic from devices to it costs.")] = 0.0,
     log_format: Annotated[LogFormat, typer.Option(help="How a line of the log looks.")] = LogFormat.PLAIN,
     log_level: Annotated[LogLevel, typer.Option(help="The least important lines to log.")] = LogLevel.INFO,
     api_key_file: Annotated[
@@ -139,6 +141,7 @@ def serve(
             revision=revision or label(spec.version),
             region=region or spec.region,
             location=_location(lat, lon),
+            price={"per_hour": price_per_hour, "per_gb": price_per_gb},
         )
         serving = Serving(
             folder,

@@ -6,10 +6,10 @@ from typing import Annotated, NamedTuple
 import typer
 from rich.markup import escape
 
-from ..engines import ContainerEngine, Engine
+from ..engines import ClusterEngine, ContainerEngine, Engine
 from ..engines.process import ProcessEngine
 from ..images import default_layout
-from ..nodes import IMPLICIT_NODE, Node, NodeStore
+from ..nodes import IMPLICIT_NODE, Node, NodeStore, find_nodes
 from .consoles import err
 
 
@@ -38,6 +38,21 @@ class Fleet(NamedTuple):
     nodes: tuple[Node, ...]
     containers: ContainerEngine | None = None
     """The same engine, if it starts instances from images in a registry."""
+    cluster: ClusterEngine | None = None
+    """The same engine, if the nodes are its own rather than those that were added."""
+
+    def set_drained(self, name: str, *, drained: bool) -> None:
+        """Have nothing more placed on a node, or again.
+
+        Raises:
+            NodeError: there is none of this name.
+            EngineError: the engine doesn't answer.
+        """
+        if self.cluster is None:
+            NodeStore().set_drained(name, drained=drained)
+        else:
+            find_nodes(self.nodes, [name])
+            self.cluster.set_drained(name, drained=drained)
 
 
 def open_fleet(name: EngineName) -> Fleet:
@@ -54,7 +69,7 @@ def open_fleet(name: EngineName) -> Fleet:
 
     if name is EngineName.SWARM:
         swarm = SwarmEngine()
-        return Fleet(swarm, swarm.nodes(), swarm)
+        return Fleet(swarm, swarm.nodes(), swarm, swarm)
     nodes = known_nodes()
     away = unreachable(nodes)
     if len(away) == len(nodes):

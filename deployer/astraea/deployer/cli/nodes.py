@@ -7,20 +7,26 @@ from pydantic import ValidationError
 
 from astraea.protocol import Location
 
-from ..errors import NodeError
+from .. import deployment
+from ..desired import DesiredStore
+from ..engines import Engine
+from ..errors import DeployError, NodeError
 from ..nodes import IMPLICIT_NODE, Capacity, Node, NodePrice, NodeStore
+from ..placement import move, taken_by_others
 from ..views import node_table
-from .consoles import out
+from .consoles import out, showing_progress
 from .fleet import EngineName, EngineOption, open_fleet
 
 app = typer.Typer(add_completion=False)
-node_app = typer.Typer(no_args_is_help=True, help="Add, list and remove edge nodes.")
+node_app = typer.Typer(no_args_is_help=True, help="Add, list, drain and remove edge nodes.")
 app.add_typer(node_app, name="node")
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")]
 
 
 @node_app.command("add")
 def add_node(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")],
+    name: _Name,
     *,
     region: Annotated[str, typer.Option(help="The region it covers.")],
     at: Annotated[str, typer.Option(metavar="LAT,LON", help="Where it is, in degrees.")],
@@ -95,22 +101,68 @@ def list_nodes(engine: EngineOption = EngineName.PROCESS) -> None:
     out().print(node_table(fleet.nodes, fleet.engine.instances()))
 
 
+@node_app.command("drain")
+def drain_node(
+    name: _Name,
+    engine: EngineOption = EngineName.PROCESS,
+    undo: Annotated[bool, typer.Option("--undo", help="Let services be placed on it again.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each service to serve elsewhere.")] = 300.0,
+) -> None:
+    """Have nothing more placed on a node, and move what runs there to others.
+
+    Each service starts on the nearest node that suits it, and ends here when it serves there. One that runs on other
+    nodes, too, and finds none more, just ends here. If a service can't be moved, it stays, and the command says why.
+
+    Example: `astraea node drain hz-1`
+    """
+    fleet = open_fleet(engine)
+    fleet.set_drained(name, drained=not undo)
+    if undo:
+        typer.echo(f"services can be placed on node {name} again")
+        return
+    running = fleet.engine.instances()
+    there = sorted({instance.plan.service for instance in running if instance.plan.node.name == name})
+    for service in there:
+        desired = DesiredStore().get(service)
+        if desired is None:
+            raise DeployError(
+                f"{service!r} was not deployed from here", hint="deploy it again where it was, or `astraea remove` it"
+            )
+        release, taken = desired.release, taken_by_others(running, service)
+        nodes = move(release.image.spec, fleet.nodes, release.nodes, name, taken)
+        with showing_progress() as shown:
+            deployment.relocate(desired, nodes, fleet.engine, timeout_s=timeout, on_progress=shown.progress)
+        typer.echo(f"{service} runs on {', '.join(node.name for node in nodes)}")
+    typer.echo(f"drained node {name}")
+
+
 @node_app.command("remove")
 def remove_node(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name.")],
+    name: _Name,
     engine: EngineOption = EngineName.PROCESS,
+    force: Annotated[
+        bool, typer.Option("--force", help="Do not ask what runs there, for instance because it is lost for good.")
+    ] = False,
 ) -> None:
     """Remove a node on which nothing runs any more.
 
-    Example: `astraea node remove hz-1`
+    Example: `astraea node drain hz-1 && astraea node remove hz-1`
     """
-    running = sorted(
-        {instance.plan.service for instance in open_fleet(engine).engine.instances() if instance.plan.node.name == name}
-    )
+    if not force:
+        fleet = open_fleet(engine)
+        if fleet.cluster is not None:
+            raise NodeError(
+                f"the nodes of {engine.value} are its own", hint="`astraea node drain` empties one before you remove it there"
+            )
+        _check_empty(name, fleet.engine)
+    NodeStore().remove(name)
+    typer.echo(f"removed node {name}")
+
+
+def _check_empty(name: str, engine: Engine) -> None:
+    running = sorted({status.plan.service for status in engine.instances() if status.plan.node.name == name})
     if running:
         raise NodeError(
             f"node {name!r} runs {', '.join(running)}",
-            hint=f"`astraea remove {running[0]}`, or deploy it to other nodes with --node",
+            hint=f"`astraea node drain {name}` moves that to other nodes",
         )
-    NodeStore().remove(name)
-    typer.echo(f"removed node {name}")

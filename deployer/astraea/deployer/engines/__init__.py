@@ -6,14 +6,14 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from astraea.protocol import Resources
+from astraea.protocol import Price, Resources
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
 from ..images import ServiceImage
 from ..nodes import Node, Site
 
-__all__ = ["ContainerEngine", "Engine", "InstanceLog", "InstancePlan", "InstanceState", "InstanceStatus"]
+__all__ = ["ClusterEngine", "ContainerEngine", "Engine", "InstanceLog", "InstancePlan", "InstanceState", "InstanceStatus"]
 
 InstanceState = Literal["starting", "running", "restarting", "stopping", "unsupervised", "down"]
 """What an engine sees of an instance, from outside.
@@ -39,6 +39,8 @@ class InstancePlan(BaseModel):
     """The URL of the broker it registers with."""
     resources: Resources = Resources()
     """What it takes of its node."""
+    price: Price = Price()
+    """What that costs."""
     ordinal: int = Field(default=0, ge=0)
     """Tells apart several of a revision on one node."""
 
@@ -121,5 +123,26 @@ class ContainerEngine(Engine, Protocol):
 
         Raises:
             EngineError: the engine can't tell.
+        """
+        ...
+
+
+class ClusterEngine(ContainerEngine, Protocol):
+    """Has nodes of its own, which it describes itself."""
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Those there are, by name; the drained ones included.
+
+        Raises:
+            EngineError: the engine can't tell.
+            NodeError: a label of one can't be read.
+        """
+        ...
+
+    def set_drained(self, name: str, *, drained: bool) -> None:
+        """Have nothing more placed on a node, or again. What runs there goes on.
+
+        Raises:
+            EngineError: the engine can't.
         """
         ...

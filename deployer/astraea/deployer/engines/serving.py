@@ -15,6 +15,8 @@ def serve_options(plan: InstancePlan, port: int) -> list[str]:
         "region": node.region,
         "lat": node.location and node.location.lat,
         "lon": node.location and node.location.lon,
+        "price-per-hour": plan.price.per_hour or None,
+        "price-per-gb": plan.price.per_gb or None,
         "revision": plan.revision,
         "instance": plan.id,
     }

@@ -16,7 +16,7 @@ from astraea.protocol import Location
 
 from ...errors import NodeError
 from ...images import ServiceImage
-from ...nodes import Node
+from ...nodes import Capacity, Node, NodePrice
 from .. import InstancePlan, InstanceState, InstanceStatus
 from ..serving import instance_url, serve_options
 from .connection import connection
@@ -35,6 +35,8 @@ from .logs import EngineLog
 _SECOND_NS = 10**9
 _RESTART_DELAY_S = 2
 _WHAT = "the swarm"
+_GPU = "NVIDIA-GPU"
+"""What a node's `node-generic-resources` call one (dockerd's configuration): a swarm does not find GPUs by itself."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 _BEGINNING = frozenset({"new", "allocated", "pending", "assigned", "accepted", "preparing", "ready"})
@@ -53,7 +55,9 @@ class SwarmEngine:
         self._manager = manager
 
     def nodes(self) -> tuple[Node, ...]:
-        """The swarm's nodes that take tasks, described by their labels: `region`, `lat` and `lon`, `insecure`.
+        """The swarm's nodes, by what they have and by their labels; those that take no new tasks count as drained.
+
+        The labels are `region`, `lat` and `lon`, `cpu-price`, `traffic-price`, `mirror`, `insecure`.
 
         Raises:
             EngineError: the manager doesn't answer.
@@ -61,8 +65,18 @@ class SwarmEngine:
         """
         with connection(self._manager, _WHAT) as client:
             found = [node.attrs for node in client.nodes.list()]
-        active = (node for node in found if node["Spec"]["Availability"] == "active")
-        return tuple(sorted(map(_node, active), key=lambda node: node.name))
+        return tuple(sorted(map(_node, found), key=lambda node: node.name))
+
+    def set_drained(self, name: str, *, drained: bool) -> None:
+        """Have the swarm give a node no new tasks, or again; what runs there stays.
+
+        Raises:
+            EngineError: the manager doesn't answer.
+        """
+        with connection(self._manager, _WHAT) as client:
+            for node in client.nodes.list():
+                if node.attrs["Description"]["Hostname"] == name:
+                    node.update({**node.attrs["Spec"], "Availability": "pause" if drained else "active"})
 
     def architectures(self, nodes: Iterable[Node]) -> frozenset[str]:
         """What images for these nodes must run on, as Go and OCI name it."""
@@ -93,7 +107,7 @@ class SwarmEngine:
                 resources=Resources(
                     cpu_limit=int(needs.cpu * _SECOND_NS),
                     mem_limit=needs.memory,
-                    generic_resources={"NVIDIA-GPU": needs.gpu} if needs.gpu else None,
+                    generic_resources={_GPU: needs.gpu} if needs.gpu else None,
                 ),
                 healthcheck=health_options(plan, port),
                 log_driver="json-file",
@@ -148,6 +162,10 @@ def _node(attributes: Mapping[str, Any]) -> Node:
             location=Location(lat=labels["lat"], lon=labels["lon"]) if {"lat", "lon"} <= labels.keys() else None,
             host=attributes["Status"]["Addr"],
             insecure=labels.get("insecure", "false"),
+            capacity=_capacity(attributes["Description"].get("Resources") or {}),
+            price=NodePrice(per_cpu_hour=labels.get("cpu-price", 0), per_gb=labels.get("traffic-price", 0)),
+            drained=attributes["Spec"]["Availability"] != "active",
+            mirror=labels.get("mirror"),
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -155,6 +173,14 @@ def _node(attributes: Mapping[str, Any]) -> Node:
             f"the swarm's node {name}: {first['loc'][-1]}: {first['input']!r} can't be used: {first['msg']}",
             hint=f"`docker node update --label-add region=REGION {name}` sets a label",
         ) from None
+
+
+def _capacity(resources: Mapping[str, Any]) -> Capacity:
+    """Of a node, as it tells the swarm: https://docs.docker.com/reference/api/engine/#tag/Node, `ResourceObject`."""
+    kinds = (next(iter(resource.values())) for resource in resources.get("GenericResources") or ())
+    gpus = sum(int(kind["Value"]) if str(kind["Value"]).isdigit() else 1 for kind in kinds if kind["Kind"] == _GPU)
+    cpu, memory = resources.get("NanoCPUs"), resources.get("MemoryBytes")
+    return Capacity(cpu=cpu / _SECOND_NS if cpu else None, memory=memory or None, gpu=gpus)
 
 
 def _plan(service: Service) -> tuple[InstancePlan, int]:
