@@ -152,7 +152,8 @@ def remove_node(
         fleet = open_fleet(engine)
         if fleet.cluster is not None:
             raise NodeError(
-                f"the nodes of {engine.value} are its own", hint="`astraea node drain` empties one before you remove it there"
+                f"the nodes of {engine.value} are its own",
+                hint="`astraea node drain` empties one before you remove it there",
             )
         _check_empty(name, fleet.engine)
     NodeStore().remove(name)

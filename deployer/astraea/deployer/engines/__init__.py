@@ -13,7 +13,15 @@ from astraea.protocol.service import ServiceName
 from ..images import ServiceImage
 from ..nodes import Node, Site
 
-__all__ = ["ClusterEngine", "ContainerEngine", "Engine", "InstanceLog", "InstancePlan", "InstanceState", "InstanceStatus"]
+__all__ = [
+    "ClusterEngine",
+    "ContainerEngine",
+    "Engine",
+    "InstanceLog",
+    "InstancePlan",
+    "InstanceState",
+    "InstanceStatus",
+]
 
 InstanceState = Literal["starting", "running", "restarting", "stopping", "unsupervised", "down"]
 """What an engine sees of an instance, from outside.
