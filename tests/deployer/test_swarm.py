@@ -73,3 +73,26 @@ def test_a_services_whole_life_in_a_swarm(
     assert json.loads(cli("status", "--json").stdout)[0]["service"] == "hello"
     cli("remove", "hello")
     assert services(swarm) == []
+
+
+def test_a_swarms_nodes_tell_what_they_have_and_are_drained_by_name(
+    swarm: Any, swarm_broker: str, cli: Cli, write_service: WriteService
+) -> None:
+    (first,) = (node for node in swarm.nodes.list() if node.attrs["Description"]["Hostname"] == "edge-1")
+    labels = first.attrs["Spec"]["Labels"]
+    first.update({**first.attrs["Spec"], "Labels": {**labels, "cpu-price": "0.04", "lat": "30.3", "lon": "120.2"}})
+    described = {node.name: node for node in SwarmEngine().nodes()}
+    assert described["edge-1"].price.per_cpu_hour == 0.04
+    assert (described["edge-1"].capacity.cpu or 0) >= 1
+    assert (described["edge-1"].capacity.memory or 0) > 2**28
+    try:
+        cli("deploy", write_service(keys="region: hangzhou\n"), "--node", "edge-1")
+        assert "hello runs on edge-2" in cli("node", "drain", "edge-1").stdout
+        assert [(view.node, view.offered) for view in views()] == [("edge-2", True)]
+        assert "edge-1: it is drained" in cli("deploy", "service", "--node", "edge-1", status=1).stderr
+    finally:
+        cli("node", "drain", "edge-1", "--undo")
+        first.reload()
+        first.update({**first.attrs["Spec"], "Labels": labels})
+    assert first.attrs["Spec"]["Availability"] == "active"
+    assert "the nodes of swarm are its own" in cli("node", "remove", "edge-1", status=1).stderr
