@@ -1,6 +1,7 @@
 """How well plates are found and read on labelled photos, and how long a photo takes: `python -m benchmarks.plates`.
 
-Photos and crops are those described in the data's README. What a plate says is compared, counted and never shown.
+Photos and crops are those described in the data's README. What a plate says is compared, counted and never shown; of a
+text misread only the characters that were taken for others are.
 """
 
 import argparse
@@ -8,8 +9,11 @@ import csv
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import SequenceMatcher
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +40,10 @@ class Photo(NamedTuple):
     box: Box | None
     """Where the plate is; None where the labels do not say."""
 
+    def plates_among(self, detections: Sequence[Detection]) -> list[Detection]:
+        """Those that lie where the plate is."""
+        return [found for found in detections if self.box is None or found.box.iou(self.box) >= _FOUND_IOU]
+
 
 @dataclass
 class Figures:
@@ -52,6 +60,8 @@ class Figures:
     false_alarms: int = 0
     crops: int = 0
     crops_read_exactly: int = 0
+    confusions: Counter[str] = field(default_factory=Counter)
+    """Of photos and crops: `what is there>what was read`, with `-` for nothing."""
     ms_per_photo: list[float] = field(default_factory=list)
 
     @property
@@ -64,7 +74,7 @@ def measure(model: Path, data: Path, *, long_side_px: int = LONG_SIDE_PX, thread
     """Run the recogniser in the folder `model` over the photos and crops in `data`."""
     recognizer = PlateRecognizer(model, long_side_px=long_side_px, threads=threads)
     figures = Figures()
-    for photo in _photos(data):
+    for photo in read_photos(data):
         start = time.perf_counter()
         detections = recognizer.detect(photo.image)
         figures.ms_per_photo.append((time.perf_counter() - start) * 1000)
@@ -73,14 +83,16 @@ def measure(model: Path, data: Path, *, long_side_px: int = LONG_SIDE_PX, thread
     for image, text in _crops(data):
         height, width = image.shape[:2]
         whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        reading = reader.read(image, [whole])[0].text
         figures.crops += 1
-        figures.crops_read_exactly += reader.read(image, [whole])[0].text == text
+        figures.crops_read_exactly += reading == text
+        figures.confusions.update(confusions(text, reading))
     return figures
 
 
 def _count(figures: Figures, photo: Photo, detections: Sequence[Detection]) -> None:
     figures.photos += 1
-    at_plate = [found for found in detections if photo.box is None or found.box.iou(photo.box) >= _FOUND_IOU]
+    at_plate = photo.plates_among(detections)
     if not photo.text:
         figures.photos_without_plate += 1
         figures.false_alarms += len(detections)
@@ -89,12 +101,24 @@ def _count(figures: Figures, photo: Photo, detections: Sequence[Detection]) -> N
         figures.chinese_found += bool(at_plate)
         figures.chinese_read_exactly += any(found.text == photo.text for found in at_plate)
         figures.chinese_left_without_text += bool(at_plate) and all(found.text is None for found in at_plate)
+        if not any(found.text in (photo.text, None) for found in at_plate):
+            figures.confusions.update(
+                pair for found in at_plate[:1] for pair in confusions(photo.text, found.text or "")
+            )
     else:
         figures.foreign_plates += 1
         figures.foreign_found += bool(at_plate)
 
 
-def _photos(data: Path) -> Iterator[Photo]:
+def confusions(text: str, reading: str) -> Iterator[str]:
+    """Each character of a text that was read as another, overlooked or made up, as `D>0`, `D>-` or `->0`."""
+    for _, start, end, read_start, read_end in SequenceMatcher(None, text, reading, autojunk=False).get_opcodes():
+        for there, read in zip_longest(text[start:end], reading[read_start:read_end], fillvalue="-"):
+            if there != read:
+                yield f"{there}>{read}"
+
+
+def read_photos(data: Path) -> Iterator[Photo]:
     with (data / "labels.csv").open(encoding="utf-8", newline="") as labels:
         for row in csv.DictReader(labels):
             sides = [row[key] for key in ("x1", "y1", "x2", "y2")]
@@ -134,6 +158,8 @@ def main() -> None:
         f"false alarms                 {figures.false_alarms} on {figures.photos_without_plate} photos without a plate"
     )
     print(f"crops read exactly           {figures.crops_read_exactly} of {figures.crops}")
+    pairs = ", ".join(f"{pair} {count}" for pair, count in figures.confusions.most_common())
+    print(f"characters misread           {pairs or 'none'}")
     print(f"ms per photo, median         {figures.median_ms:.1f} (long side {options.long_side})")
     if options.json:
         options.json.write_text(json.dumps(asdict(figures) | {"median_ms": figures.median_ms}, indent=2) + "\n")

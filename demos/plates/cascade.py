@@ -8,7 +8,8 @@ as long as they come in time, and in pictures that are compressed as much as the
 from astraea.device import Objective, Profile, Rung
 from astraea.models import PlateRecognizer, pull
 
-DEADLINE_MS = 400.0
+DEADLINE_MS = 1000.0
+"""A car is told of when it has passed, so an answer is of use for about as long as a car is in view."""
 _LONG_SIDE_PX = 480
 
 PROFILE = Profile(
