@@ -94,6 +94,24 @@ def test_when_the_deadline_has_passed_the_device_begins() -> None:
     assert int(waited[1]) <= 30
 
 
+def test_for_accuracy_a_late_answer_is_waited_for_while_it_can_still_be_in_time() -> None:
+    edge = Edge()
+    rung = Rung(bytes=500, encode_ms=1, edge_ms=1, accuracy=0.9)
+    with OffloadClient(
+        "s",
+        local=SlowDetector(0.001),
+        edges=["http://edge"],
+        transport=lambda _: edge,
+        objective=Objective("accuracy", deadline_ms=30_000),
+        profile=Profile(local_accuracy=0.5, rungs=(rung,)),
+    ) as client:
+        usual = [client.infer(IMAGE).tier for _ in range(10)]
+        edge.delay_s = 1.0
+        result = client.infer(IMAGE)
+    assert set(usual) == {"edge"}
+    assert (result.tier, result.hedged) == ("edge", False)
+
+
 def test_boxes_found_in_a_smaller_picture_are_told_in_pixels_of_the_frame() -> None:
     sent: list[bytes] = []
 

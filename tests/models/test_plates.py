@@ -20,7 +20,7 @@ from astraea.models import ModelFileError, PlateRecognizer
 from astraea.models.plates.ctc import greedy_decode
 from astraea.models.plates.priors import decode_boxes, decode_corners, prior_boxes
 from astraea.models.plates.reader import straighten
-from benchmarks.plates import measure
+from benchmarks.plates import confusions, measure
 
 CHARACTERS = "0123456789ABC"
 
@@ -159,6 +159,20 @@ def test_plates_of_real_photos_are_found_and_read(plates_model: Path, shared_dat
     assert figures.foreign_found >= 8
     assert figures.false_alarms == 0
     assert figures.crops_read_exactly >= 58
+
+
+@pytest.mark.parametrize(
+    ("reading", "pairs"),
+    [
+        ("A1B23", []),
+        ("A1823", ["B>8"]),
+        ("A123", ["B>-"]),
+        ("A1BB23", ["->B"]),
+        ("", ["A>-", "1>-", "B>-", "2>-", "3>-"]),
+    ],
+)
+def test_confusions_are_pairs_of_characters(reading: str, pairs: list[str]) -> None:
+    assert list(confusions("A1B23", reading)) == pairs
 
 
 def test_a_folder_without_the_models_names_what_is_missing(tmp_path: Path) -> None:

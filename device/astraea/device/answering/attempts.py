@@ -102,7 +102,9 @@ class Attempts:
             return inf
         deadline_ms = self._policy.objective.deadline_ms
         left_ms = inf if deadline_ms is None else max(0.0, deadline_ms - age_ms(frame))
-        return min(decision.patience_ms, decision.p99_ms + _HICCUP_MS, left_ms)
+        # When the device steps in is the policy's to say; where it never does, what is later than 99 of 100 is late.
+        late_ms = decision.p99_ms + _HICCUP_MS if decision.patience_ms == inf else decision.patience_ms
+        return min(late_ms, left_ms)
 
     async def _first_of(self, names: Sequence[str], frame: Frame, decision: Decision) -> Answer:
         """Ask the first; when it fails or is late, ask the others likewise."""
