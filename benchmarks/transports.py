@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -33,18 +33,19 @@ from pydantic_core import from_json
 from astraea.device import Transport, TransportError
 from astraea.device.codec import JPEG_MEDIA_TYPE, Payload, encode
 from astraea.device.encoding import Encoding
-from astraea.device.simulator import Trace, read_trace
+from astraea.device.simulator import read_trace
 from astraea.device.transports import Credential, transport_named
 from astraea.device.transports.base import PictureEncoder
 from astraea.device.transports.webrtc.transport import WebRtcTransport
 from astraea.models import Detector, load_detector
 from astraea.models.darknet import convert_darknet
 from astraea.protocol import Detection, Detections
-from netlab import Change, Conditions, Namespace, unavailable
+from netlab import Conditions, Namespace, unavailable
 
 from .field import Field
 from .load import cpu_s
 from .map import Photo, map50_pct
+from .networks import MEASURED, Network, changes
 from .regret import SHARED_TRACES
 
 _HANDLER = Path(__file__).parent / "services" / "watched" / "handler.py"
@@ -62,22 +63,7 @@ _COLUMNS = ("kB/frame", "fps", "p50 ms", "p95 ms", "device", "encode", "server",
 TRANSPORTS = ("http", "websocket", "webrtc")
 
 
-class Network(NamedTuple):
-    """A part of a trace, and what the trace doesn't say."""
-
-    trace: str
-    begin_s: float
-    rtt_ms: float
-    """As the same source measured it, in the median; for WiFi, what is common."""
-    loss_pct: float = 0.0
-    """Of packets, after the radio's own repetitions."""
-
-
-NETWORKS = {
-    "5G": Network("5g-mmwave-walking-toward-run1", 5, 14.4),
-    "4G": Network("lte-walking-toward-run1", 5, 34.7),
-    "weak WiFi": Network("wifi4-cafe-1", 20, 10.0, 0.5),
-}
+NETWORKS = {name: MEASURED[name] for name in ("5G", "4G", "weak WiFi")}
 
 
 class Video(NamedTuple):
@@ -149,14 +135,6 @@ def read_video(path: Path, count: int, detector: Detector) -> Video:
         sys.exit(f"{path} is no video that OpenCV reads; --video names another")
     truth = [[found for found in detector.detect(frame) if found.score >= _SURE] for frame in frames]
     return Video(frames, truth, capture.get(cv2.CAP_PROP_FPS))
-
-
-def changes(trace: Trace, network: Network, start_s: float) -> Iterator[Change]:
-    """The link over time as the trace has it, from the part's beginning on."""
-    away = Conditions(delay_ms=network.rtt_ms / 2, loss_pct=network.loss_pct)
-    for at_s, mbps in trace.rates():
-        uplink = Conditions(rate_mbps=mbps, delay_ms=network.rtt_ms / 2, loss_pct=network.loss_pct)
-        yield Change(start_s + max(0.0, at_s - network.begin_s), uplink, away)
 
 
 class Device:
