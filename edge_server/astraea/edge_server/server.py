@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import cv2
 import uvicorn
 import uvloop
 from pydantic import SecretStr
@@ -104,6 +105,9 @@ def run(serving: Serving, listener: socket.socket) -> bool:
         AstraeaError: The service can't be opened.
     """
     keep_freed_memory()
+    # Requests are what runs side by side. OpenCV's own threads wait for work by spinning, on all of a host's processors
+    # whatever this process may use of them: a third of what answering a frame costs besides inference.
+    cv2.setNumThreads(1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(serving, listener))
 
