@@ -93,7 +93,13 @@ def test_fifty_idle_streams_take_no_time(start_server: StartServer, write_servic
 
 
 class NoSocket:
+    def dup(self) -> "NoSocket":
+        return self
+
     def setsockopt(self, *options: int) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from websockets.frames import apply_mask  # type: ignore[attr-defined] # written in C where it could be built
 
 _FIN_BINARY, _MASKED = 0x82, 0x80
-_16_BITS, _64_BITS = 126, 127
+_WIDE = {126: 2, 127: 8}
+"""Bytes of a length that doesn't fit into seven bits, by what stands in its place."""
 _MASK_BYTES = 4
 
 
@@ -60,7 +61,7 @@ def read_head(data: memoryview) -> Head | None:
     if len(data) < 2:
         return None
     masked, length = data[1] & _MASKED, data[1] & ~_MASKED
-    wide = {_16_BITS: 2, _64_BITS: 8}.get(length, 0)
+    wide = _WIDE.get(length, 0)
     size = 2 + wide + (_MASK_BYTES if masked else 0)
     if len(data) < size:
         return None

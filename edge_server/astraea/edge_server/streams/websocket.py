@@ -26,7 +26,7 @@ from .stream import Stream
 _PING_S = 20.0  # of silence
 _DEAD_S = 45.0  # of silence, a ping included
 _CLOSING_S = 3.0  # for the peer's part of the closing handshake
-_HEAD_BYTES = 128  # received at first: of more, all but the head of a frame would be copied to where it is to lie
+_HEAD_BYTES = 4096  # received at first, such as a whole probe; of more, all would be copied to where a frame is to lie
 _MOST_AWAITED_BYTES = 64 * 1024  # what the kernel's buffer of a socket surely holds
 _MAX_REASON_BYTES = 123  # RFC 6455, 5.5
 
@@ -72,7 +72,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._frames = FrameReader(stream.max_bytes, api.hold)
         # Of what TLS carries, a part may be here already though nobody has seen it: no count of bytes is safe.
         encrypted = transport.get_extra_info("sslcontext") is not None
-        self._socket: socket.socket | None = None if encrypted else transport.get_extra_info("socket")
+        self._socket: socket.socket | None = None if encrypted else transport.get_extra_info("socket").dup()
+        """One of our own: uvloop's makes a new object, and asks for its name, each time that an option is set."""
         self._awaited_bytes = 1
         self._deaf = False
         """Whether what comes is nobody's any more."""
@@ -119,6 +120,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         self.lost = True
         self._server.connections.discard(self)
         self._let_go()
+        if self._socket is not None:
+            self._socket.close()
         taken_leave = self._protocol.close_rcvd is not None and not self._we_close
         self._stream.detach(self, monotonic(), for_good=taken_leave)
 
