@@ -21,6 +21,20 @@ BRIDGE = "10.99.0.1"
 """This machine's address in the swarm's network."""
 _UV_CACHE = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
 
+READS_SETTINGS = """import hashlib, os
+from pathlib import Path
+
+
+def predict(model: None, name: str) -> dict[str, str]:
+    secret = Path(os.environ["CREDENTIALS_DIRECTORY"], name)
+    return {
+        "digest": hashlib.sha256(secret.read_bytes()).hexdigest(),
+        "writable": str(os.access(secret, os.W_OK)),
+        "city": os.environ["CITY"],
+    }
+"""
+"""The handler of a service that tells of the secret it is asked for, but not the secret."""
+
 WriteService = Callable[..., Path]
 Eventually = Callable[..., None]
 

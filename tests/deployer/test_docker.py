@@ -1,8 +1,11 @@
 """A service's life in containers: a real engine, a real registry, a real broker, the real command."""
 
+import hashlib
 import os
+import secrets
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +20,7 @@ from astraea.deployer.packaging.building import find_container
 from astraea.deployer.registry import Reference
 from astraea.deployer.status import InstanceView, look
 
-from .conftest import GREET, Cli, Eventually, WriteService
+from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService
 from .container_engine import base_image, client, engine_address
 from .load import Load
 
@@ -90,6 +93,48 @@ def test_a_services_whole_life_in_containers(
 
     assert "stopped" in cli("remove", "hello").stdout
     assert containers(docker) == []
+
+
+def test_a_secret_reaches_the_instance_and_is_seen_nowhere_else(
+    docker: Any, cli: Cli, broker: str, *, home: Path, write_service: WriteService, eventually: Eventually
+) -> None:
+    secret = secrets.token_hex(16)
+    (home / "camera").write_text(secret)
+    (home / "env").write_text("CITY=Hangzhou\n")
+    folder = write_service(handler=READS_SETTINGS)
+    deployed = cli("deploy", folder, "--secret", "camera=camera", "--env-file", "env")
+    told = {"digest": hashlib.sha256(secret.encode()).hexdigest(), "writable": "False", "city": "Hangzhou"}
+    assert ask(views()[0].url) == told
+    (container,) = containers(docker)
+    seen = [
+        container.attrs,
+        container.logs(),
+        container.image.attrs,
+        container.image.history(),
+        docker.volumes.list(),
+        deployed.stdout + deployed.stderr,
+        cli("status", "--json").stdout,
+        *[path.read_bytes() for path in (home / "state").rglob("*") if path.is_file()],
+    ]
+    assert secret not in str(seen)
+
+    os.kill(views()[0].pid or 0, signal.SIGKILL)
+    eventually(lambda: views()[0].restarts == 1 and views()[0].ready, timeout_s=60)
+    assert ask(views()[0].url) == told
+
+    (home / "camera").write_text("another")
+    assert "started" in cli("deploy", folder, "--secret", "camera=camera", "--env-file", "env").stdout
+    assert ask(views()[0].url)["digest"] == hashlib.sha256(b"another").hexdigest()
+    volumes = [mount["Name"] for mount in containers(docker)[0].attrs["Mounts"] if mount["Type"] == "volume"]
+    cli("remove", "hello")
+    assert not {volume.name for volume in docker.volumes.list()}.intersection(volumes)
+
+
+def ask(url: str | None) -> dict[str, str]:
+    headers = {"content-type": "text/plain"}
+    reply = httpx.post(f"{url}/predict", content="camera", headers=headers, trust_env=False)
+    told: dict[str, str] = reply.raise_for_status().json()
+    return told
 
 
 def test_a_killed_deployment_is_completed_by_the_next(

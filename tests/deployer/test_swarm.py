@@ -1,9 +1,13 @@
 """A service's life in a Docker Swarm of three nodes: a real manager, registry and broker, the real command."""
 
+import hashlib
 import json
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from astraea.deployer.engines.docker import SwarmEngine
@@ -11,7 +15,7 @@ from astraea.deployer.engines.docker.launch import PLAN_LABEL
 from astraea.deployer.oci import ImageLayout
 from astraea.deployer.status import InstanceView, look
 
-from .conftest import GREET, Cli, Eventually, WriteService
+from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService
 from .container_engine import base_image, client, engine_address, swarm_address
 from .load import Load
 
@@ -33,6 +37,8 @@ def swarm(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -
         yield manager
         for service in services(manager):
             service.remove()
+        for secret in manager.secrets.list(filters={"label": "astraea.instance"}):
+            secret.remove()
 
 
 def services(manager: Any) -> list[Any]:
@@ -96,3 +102,30 @@ def test_a_swarms_nodes_tell_what_they_have_and_are_drained_by_name(
         first.update({**first.attrs["Spec"], "Labels": labels})
     assert first.attrs["Spec"]["Availability"] == "active"
     assert "the nodes of swarm are its own" in cli("node", "remove", "edge-1", status=1).stderr
+
+
+def test_a_swarm_keeps_a_services_secrets_while_it_runs_there(
+    swarm: Any, swarm_broker: str, cli: Cli, home: Path, write_service: WriteService
+) -> None:
+    secret = secrets.token_hex(16)
+    (home / "camera").write_text(secret)
+    (home / "env").write_text("CITY=Hangzhou\n")
+    cli(
+        "deploy",
+        write_service(handler=READS_SETTINGS),
+        "--node",
+        "edge-1",
+        "--secret",
+        "camera=camera",
+        "--env-file=env",
+    )
+    headers = {"content-type": "text/plain"}
+    reply = httpx.post(f"{views()[0].url}/predict", content="camera", headers=headers, trust_env=False)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    assert reply.json() == {"digest": digest, "writable": "False", "city": "Hangzhou"}
+    (service,) = services(swarm)
+    kept = swarm.secrets.list(filters={"label": "astraea.instance"})
+    assert len(kept) == 1
+    assert secret not in str([service.attrs, service.tasks(), kept[0].attrs, cli("logs", "hello").stdout])
+    cli("remove", "hello")
+    assert swarm.secrets.list(filters={"label": "astraea.instance"}) == []

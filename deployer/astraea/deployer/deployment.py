@@ -132,6 +132,7 @@ def settle(store: DesiredStore, desired: Desired) -> None:
             engine=desired.engine,
             broker=release.broker,
             nodes=[node.name for node in release.nodes],
+            settings=release.settings,
         )
 
 

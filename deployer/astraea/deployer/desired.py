@@ -15,6 +15,7 @@ from .files import locked, state_folder, write_atomically
 from .images import ServiceImage
 from .nodes import Node
 from .rollout.plan import CanaryPlan
+from .settings import SettingsSource
 
 _POLL_S = 0.05
 
@@ -28,6 +29,8 @@ class Release(BaseModel):
     nodes: tuple[Node, ...]
     broker: str
     """The URL of the broker that instances register with."""
+    settings: SettingsSource | None = None
+    """Where instances' environment and secrets come from."""
     count: int | None = Field(default=None, ge=0, le=10_000)
     """Instances in all; None for one on each node."""
 
@@ -51,6 +54,7 @@ class Release(BaseModel):
             broker=self.broker,
             resources=spec.resources,
             price=node.price.of(spec.resources),
+            settings=self.settings,
             ordinal=ordinal,
         )
 

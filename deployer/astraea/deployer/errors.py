@@ -11,6 +11,7 @@ AstraeaError
     ├── RegistryError    a registry does not answer, refuses, or lacks what is asked for
     ├── NodeError        an unknown, doubled or busy node, or a node list that doesn't read
     ├── PlacementError   no node suits a service
+    ├── SettingsError    a service's environment or secrets can't be read
     ├── BrokerError      the broker doesn't answer, or answers nonsense
     ├── EngineError      an engine can't do what it is asked
     └── DeployError      what runs can't be changed as asked, instances did not come up
@@ -58,6 +59,10 @@ class NodeError(DeployerError):
 
 class PlacementError(DeployerError):
     """No node suits the service; the message says why for each."""
+
+
+class SettingsError(DeployerError):
+    """A file of environment variables or a secret can't be read, or is not what it was; no value is told."""
 
 
 class BrokerError(DeployerError):

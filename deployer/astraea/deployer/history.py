@@ -9,6 +9,7 @@ from astraea.protocol.service import ServiceName
 
 from .errors import DeployError
 from .files import state_folder
+from .settings import SettingsSource
 
 
 class Record(BaseModel):
@@ -24,6 +25,7 @@ class Record(BaseModel):
     engine: str
     broker: str
     nodes: tuple[Label, ...]
+    settings: SettingsSource | None = None
 
 
 class History:

@@ -150,7 +150,7 @@ def serve(
             limits,
             broker_url,
             security,
-            _key(broker_key_file, "--broker-key-file", "ASTRAEA_BROKER_KEY"),
+            _key(broker_key_file, "--broker-key-file", "ASTRAEA_BROKER_KEY", "broker-key"),
             ice_servers=ice_servers,
             sources=sources,
             swap=swap,
@@ -162,12 +162,22 @@ def serve(
         os._exit(0)
 
 
-def _key(file: Path | None, option: str = "--api-key-file", variable: str = "ASTRAEA_API_KEY") -> SecretStr | None:
-    """A key, of a file or else of the environment: never an option, which any process could see."""
+def _key(
+    file: Path | None,
+    option: str = "--api-key-file",
+    variable: str = "ASTRAEA_API_KEY",
+    credential: str = "api-key",
+) -> SecretStr | None:
+    """A key, of a file, the environment, or the secrets given to this server: never an option, which all could see.
+
+    Secrets are files in `CREDENTIALS_DIRECTORY`: https://systemd.io/CREDENTIALS/.
+    """
     if file is not None:
         return read_key(file, option)
-    key = os.environ.get(variable)
-    return check_key(key) if key else None
+    if key := os.environ.get(variable):
+        return check_key(key)
+    given = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), credential)
+    return read_key(given, f"the secret {credential}") if given.is_absolute() and given.is_file() else None
 
 
 def _jwks(source: str | None) -> str | None:

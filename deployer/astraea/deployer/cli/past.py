@@ -48,6 +48,7 @@ def rollback(
     Example: `astraea rollback plates`
     """
     record = History(service).before(to)
+    env_files, secrets = record.settings.options() if record.settings else ([], [])
     deploy(
         record.image,
         node=list(record.nodes),
@@ -56,6 +57,8 @@ def rollback(
         registry=None,
         base=DEFAULT_BASE,
         allow=None,
+        env_file=env_files,
+        secret=secrets,
         canary=None,
         every="0s",
         dry_run=False,

@@ -18,6 +18,7 @@ from ..operator_keys import DEFAULT_BROKER
 from ..packaging.base import DEFAULT_BASE
 from ..placement import Taken, explain, place, taken_by_others
 from ..rollout.plan import parse_canary
+from ..settings import find_settings
 from ..status import look
 from ..views import deployment_table, status_table, verdict_table
 from .consoles import out, showing_progress
@@ -50,6 +51,14 @@ def deploy(
         str, typer.Option(envvar="ASTRAEA_BASE", metavar="IMAGE", help="What a container image is built on.")
     ] = DEFAULT_BASE,
     allow: AllowOption = None,
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Its environment, NAME=VALUE a line, as for docker run; repeatable."),
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="A secret that it reads from $CREDENTIALS_DIRECTORY/NAME; repeatable."),
+    ] = None,
     canary: Annotated[
         str | None,
         typer.Option(metavar="5,25,100", help="Give a new revision this share of devices (%), step by step."),
@@ -68,6 +77,7 @@ def deploy(
     `astraea deploy plates --engine docker --registry registry.example:5000`
     """
     steps = None if canary is None else parse_canary(canary, every)
+    settings = find_settings(env_file or (), secret or ())
     fleet = open_fleet(engine)
     if dry_run:
         spec = meant_spec(target, fleet.containers)
@@ -76,7 +86,13 @@ def deploy(
     image = _image(target, allow or (), fleet, node or (), registry=registry, base=base)
     nodes = place(image.spec, fleet.nodes, node or (), _taken(fleet, image.spec))
     known = DesiredStore().get(image.spec.name)
-    release = Release(image=image, nodes=nodes, broker=broker.rstrip("/"), count=known.release.count if known else None)
+    release = Release(
+        image=image,
+        nodes=nodes,
+        broker=broker.rstrip("/"),
+        settings=settings,
+        count=known.release.count if known else None,
+    )
     with showing_progress() as shown:
         done = deployment.deploy(
             release,

@@ -12,6 +12,7 @@ from astraea.protocol.service import ServiceName
 
 from ..images import ServiceImage
 from ..nodes import Node, Site
+from ..settings import SettingsSource
 
 __all__ = [
     "ClusterEngine",
@@ -49,6 +50,8 @@ class InstancePlan(BaseModel):
     """What it takes of its node."""
     price: Price = Price()
     """What that costs."""
+    settings: SettingsSource | None = None
+    """Where its environment and secrets come from."""
     ordinal: int = Field(default=0, ge=0)
     """Tells apart several of a revision on one node."""
 
@@ -99,6 +102,7 @@ class Engine(Protocol):
 
         Raises:
             EngineError: the engine can't.
+            SettingsError: the instance's settings can't be read.
         """
         ...
 

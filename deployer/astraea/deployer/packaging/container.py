@@ -37,8 +37,8 @@ from .revision import labels_of
 _PARTS = ("protocol", "models", "edge_server", "deployer")
 """Of astraea: what serves, and the command that starts it."""
 _CACHE = f"{HOME}/cache"
-_USER = "65532:65532"
-"""Nobody in particular, as in distroless images: an instance writes nothing but temporary files."""
+USER_ID = 65532
+"""Of the user and the group that instances run as: nobody in particular, as in distroless images."""
 _BASE_NAME, _BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 SECOND_NS = 10**9
 HEALTH_INTERVAL_S, HEALTH_TIMEOUT_S, HEALTH_START_S = 10, 5, 120
@@ -106,7 +106,7 @@ def write_container(layout: ImageLayout, spec: ServiceSpec, base: Base, layers: 
 
 def _run_config(spec: ServiceSpec, base: Base) -> RunConfig:
     return RunConfig(
-        user=_USER,
+        user=f"{USER_ID}:{USER_ID}",
         env=tuple(f"{name}={value}" for name, value in {**_environment(base), **_OWN_ENVIRONMENT}.items()),
         entrypoint=("python3", "-P", "-m", "astraea.deployer", "serve", f"/{SERVICE_FOLDER}"),
         cmd=("--host=0.0.0.0",),

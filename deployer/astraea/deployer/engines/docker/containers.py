@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from docker import DockerClient
 from docker.errors import ImageNotFound, NotFound
 from docker.models.containers import Container
-from docker.types import DeviceRequest, LogConfig
+from docker.types import DeviceRequest, LogConfig, Mount
 
 from ...errors import EngineError
 from ...images import ServiceImage
 from ...nodes import Node
+from ...settings import CONTAINER_SECRETS, Settings, read_settings
 from .. import InstancePlan, InstanceState, InstanceStatus
 from ..serving import instance_url, serve_options
 from .connection import check_answers, connection
@@ -29,6 +30,7 @@ from .launch import (
     pull_name,
 )
 from .logs import EngineLog
+from .secrets import packed
 
 _PARALLEL = 16
 _CPU_NS = 10**9
@@ -48,12 +50,15 @@ class DockerEngine:
     def start(self, plan: InstancePlan, image: ServiceImage) -> None:
         """See `Engine.start`."""
         with connection(plan.node.engine, f"node {plan.node.name}") as client:
+            settings = read_settings(plan.settings)
             try:
                 container = client.containers.get(plan.id)
             except NotFound:
-                container = _create(client, plan, image)
+                container = _create(client, plan, image, settings)
             plan_of(container.labels, plan.id)
             if container.status not in ("running", "restarting"):
+                if settings.secrets:
+                    container.put_archive(CONTAINER_SECRETS, packed(settings.secrets))
                 container.start()
 
     def stop(self, instance_ids: Iterable[str]) -> None:
@@ -137,7 +142,7 @@ def _containers(client: DockerClient) -> list[Container]:
     return found
 
 
-def _create(client: DockerClient, plan: InstancePlan, image: ServiceImage) -> Container:
+def _create(client: DockerClient, plan: InstancePlan, image: ServiceImage, settings: Settings) -> Container:
     name = pull_name(image)
     try:
         client.images.get(name)
@@ -152,6 +157,8 @@ def _create(client: DockerClient, plan: InstancePlan, image: ServiceImage) -> Co
         serve_options(plan, port),
         name=plan.id,
         labels=labels_of(plan, port),
+        environment=settings.env_at(CONTAINER_SECRETS),
+        mounts=[Mount(CONTAINER_SECRETS, None, type="volume", no_copy=True)] if settings.secrets else [],
         network_mode="host",
         read_only=True,
         tmpfs={"/tmp": ""},  # noqa: S108 - the container's own

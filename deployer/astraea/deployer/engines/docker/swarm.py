@@ -5,6 +5,7 @@ it ends, or when the node comes back; and a new revision starts beside the old o
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from docker.errors import NotFound
@@ -17,6 +18,7 @@ from astraea.protocol import Location
 from ...errors import NodeError
 from ...images import ServiceImage
 from ...nodes import Capacity, Node, NodePrice
+from ...settings import CONTAINER_SECRETS, read_settings
 from .. import InstancePlan, InstanceState, InstanceStatus
 from ..serving import instance_url, serve_options
 from .connection import connection
@@ -31,6 +33,7 @@ from .launch import (
     pull_name,
 )
 from .logs import EngineLog
+from .secrets import forget, keep
 
 _SECOND_NS = 10**9
 _RESTART_DELAY_S = 2
@@ -93,12 +96,14 @@ class SwarmEngine:
             if plan.id in services:
                 return
             taken = {_plan(service)[1] for service in services.values()}
-            needs, port = image.spec.resources, choose_port(plan, taken)
+            needs, port, settings = image.spec.resources, choose_port(plan, taken), read_settings(plan.settings)
             client.services.create(  # type: ignore[no-untyped-call] # the stubs leave some of the SDK out, here and below
                 pull_name(image),
                 args=serve_options(plan, port),
                 name=plan.id,
                 labels=labels_of(plan, port),
+                env=settings.env_at(CONTAINER_SECRETS),
+                secrets=keep(client, plan.id, settings.secrets),
                 constraints=[f"node.hostname=={plan.node.name}"],
                 networks=["host"],
                 read_only=True,
@@ -120,10 +125,9 @@ class SwarmEngine:
         """See `Engine.stop`."""
         with connection(self._manager, _WHAT) as client:
             for instance_id in instance_ids:
-                try:
+                with suppress(NotFound):
                     client.services.get(instance_id).remove()  # type: ignore[no-untyped-call]
-                except NotFound:
-                    continue
+                forget(client, instance_id)
 
     def instances(self, service: str | None = None) -> list[InstanceStatus]:
         """See `Engine.instances`."""

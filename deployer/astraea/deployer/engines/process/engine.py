@@ -10,6 +10,7 @@ from ...errors import EngineError
 from ...images import ServiceImage, unpack_image
 from ...oci import ImageLayout
 from ...operator_keys import KEY_VARIABLE
+from ...settings import read_settings
 from .. import InstancePlan, InstanceState, InstanceStatus
 from ..serving import instance_url
 from .logs import FileLog
@@ -42,6 +43,7 @@ class ProcessEngine:
         try:
             with node.new_instance(plan.id) as draft:
                 unpack_image(self._layout, image, draft.files)
+                draft.write_settings(read_settings(plan.settings))
                 draft.write_plan(plan)
         except OSError as error:
             raise EngineError(f"node {plan.node.name}: {image.reference} can't be unpacked: {error}") from None

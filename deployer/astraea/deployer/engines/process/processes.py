@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -46,8 +47,8 @@ class InstanceProcess:
         self.pid, self._service_folder, self._child = pid, service_folder, child
 
     @classmethod
-    def start(cls, command: list[str], service_folder: Path, log: Path) -> Self:
-        """Start a process that outlives this one, in a session of its own.
+    def start(cls, command: list[str], service_folder: Path, log: Path, env: Mapping[str, str] | None = None) -> Self:
+        """Start a process that outlives this one, in a session of its own, with this process's environment and `env`.
 
         Raises:
             OSError: it can't be started.
@@ -60,7 +61,7 @@ class InstanceProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
             )
         return cls(child.pid, service_folder, child)
 

@@ -9,12 +9,14 @@
         report.json           how it is doing (agent)
         output.log            what it prints, and output.log.1 before that
         files/                the unpacked image
+        env.json, secrets/    its settings, for this user alone (engine)
 
 Every file has one writer, so that none needs a lock to be read.
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 from ...errors import EngineError
 from ...files import locked, state_folder, write_atomically
 from ...packaging.folder import SERVICE_FOLDER
+from ...settings import SECRETS_VARIABLE, Settings
 from .. import InstancePlan
 
 
@@ -51,6 +54,7 @@ class InstanceFolder:
         self.service_files = self.files / SERVICE_FOLDER
         self.log = path / "output.log"
         self._plan, self._report, self._stop = path / "plan.json", path / "report.json", path / "stop"
+        self._env, self._secrets = path / "env.json", path / "secrets"
 
     @property
     def id(self) -> str:
@@ -80,6 +84,23 @@ class InstanceFolder:
     def write_plan(self, plan: InstancePlan) -> None:
         """Say what to start."""
         write_atomically(self._plan, plan.model_dump_json())
+
+    def write_settings(self, settings: Settings) -> None:
+        """Keep the variables and secrets that it is started with."""
+        self._secrets.mkdir(mode=0o700)
+        for name, content in settings.secrets.items():
+            path = self._secrets / name
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+        write_atomically(self._env, json.dumps(dict(settings.env)))
+
+    def env(self) -> dict[str, str]:
+        """The variables to start it with."""
+        try:
+            env: dict[str, str] = json.loads(self._env.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # of an earlier version of Astraea
+            return {}
+        return {**env, SECRETS_VARIABLE: str(self._secrets)} if any(self._secrets.iterdir()) else env
 
     def report(self) -> Report:
         """How the instance is doing; empty before the agent has taken it up."""

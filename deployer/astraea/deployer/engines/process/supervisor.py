@@ -62,7 +62,8 @@ class Supervisor:
             port = free_port(self._plan.node.host, self._report.port)
             self._update(port=port)
             command = serve_command(self._plan, self._folder.service_files, port)
-            self._process = InstanceProcess.start(command, self._folder.service_files, self._folder.log)
+            folder = self._folder
+            self._process = InstanceProcess.start(command, folder.service_files, folder.log, folder.env())
         except OSError as error:
             self._failed(f"can't be started: {error}", now)
         else:
