@@ -13,7 +13,7 @@ import pytest
 
 from astraea.deployer.engines import InstancePlan
 from astraea.deployer.engines.docker import DockerEngine
-from astraea.deployer.engines.docker.launch import PLAN_LABEL
+from astraea.deployer.engines.launch import PLAN_LABEL
 from astraea.deployer.nodes import IMPLICIT_NODE, Node, NodeStore
 from astraea.deployer.oci import ImageLayout
 from astraea.deployer.packaging.building import find_container

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from astraea.deployer.engines.docker import DockerEngine
-from astraea.deployer.engines.docker.launch import PLAN_LABEL
+from astraea.deployer.engines.launch import PLAN_LABEL
 from astraea.deployer.nodes import Node, NodeStore
 from astraea.deployer.oci import ImageLayout, Manifest
 from astraea.deployer.registry import Reference, Registry

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from astraea.deployer.engines.docker import SwarmEngine
-from astraea.deployer.engines.docker.launch import PLAN_LABEL
+from astraea.deployer.engines.launch import PLAN_LABEL
 from astraea.deployer.oci import ImageLayout
 from astraea.deployer.status import InstanceView, look
 

@@ -4,11 +4,10 @@ An instance is on its node's network, not behind a bridge: WebRTC takes ports th
 the same machine stays reachable, and what listens on loopback alone is open to nobody else. Its root filesystem is
 read-only, it has no capabilities, and the CPU and memory that the template asks for are its limits.
 
-launch      how a container is to run: command, port, labels, limits
 connection  to an engine, and what goes wrong there
 containers  the docker engine
 swarm       the swarm engine
-logs        what containers print
+secrets     how they get into containers
 """
 
 from .containers import DockerEngine, unreachable

@@ -15,9 +15,7 @@ from ...images import ServiceImage
 from ...nodes import Node
 from ...settings import CONTAINER_SECRETS, Settings, read_settings
 from .. import InstancePlan, InstanceState, InstanceStatus
-from ..serving import instance_url, serve_options
-from .connection import check_answers, connection
-from .launch import (
+from ..launch import (
     LOG_OPTIONS,
     PIDS_LIMIT,
     PLAN_LABEL,
@@ -29,7 +27,9 @@ from .launch import (
     plan_of,
     pull_name,
 )
-from .logs import EngineLog
+from ..serving import instance_url, serve_options
+from ..timed_log import EngineLog
+from .connection import check_answers, connection
 from .secrets import packed
 
 _PARALLEL = 16

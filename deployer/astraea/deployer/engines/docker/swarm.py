@@ -20,9 +20,7 @@ from ...images import ServiceImage
 from ...nodes import Capacity, Node, NodePrice
 from ...settings import CONTAINER_SECRETS, read_settings
 from .. import InstancePlan, InstanceState, InstanceStatus
-from ..serving import instance_url, serve_options
-from .connection import connection
-from .launch import (
+from ..launch import (
     LOG_OPTIONS,
     PLAN_LABEL,
     STOP_GRACE_S,
@@ -32,7 +30,9 @@ from .launch import (
     plan_of,
     pull_name,
 )
-from .logs import EngineLog
+from ..serving import instance_url, serve_options
+from ..timed_log import EngineLog
+from .connection import connection
 from .secrets import forget, keep
 
 _SECOND_NS = 10**9

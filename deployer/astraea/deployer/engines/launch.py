@@ -6,18 +6,18 @@ from collections.abc import Collection, Mapping
 
 from pydantic import ValidationError
 
-from ...errors import EngineError
-from ...images import ServiceImage
-from ...packaging.container import (
+from ..errors import EngineError
+from ..images import ServiceImage
+from ..packaging.container import (
     HEALTH_INTERVAL_S,
     HEALTH_START_S,
     HEALTH_TIMEOUT_S,
     SECOND_NS,
     health_command,
 )
-from ...registry import Reference
-from .. import InstancePlan
-from ..serving import instance_url
+from ..registry import Reference
+from . import InstancePlan
+from .serving import instance_url
 
 PLAN_LABEL, PORT_LABEL = "astraea.plan", "astraea.port"
 STOP_GRACE_S = 10
