@@ -1,6 +1,7 @@
 """Every example of a service, with its own framework, made and served as its README says."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,11 @@ import yaml
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from astraea.edge_server import open_service
-from astraea.protocol import Detections, load_service_spec
+from astraea.protocol import Candidates, Detections, load_service_spec
 from tests.conftest import need
-from tests.edge_server.conftest import LIMITS, encode, started, wait_until
+from tests.edge_server.conftest import encode, started, wait_until
 
+ASTRAEA = [sys.executable, "-m", "astraea.deployer"]
 SERVICES = Path(__file__).resolve().parents[2] / "demos" / "services"
 EXAMPLES = sorted(path.parent.name for path in SERVICES.glob("*/astraea.yaml"))
 
@@ -40,6 +41,41 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             return stack.enter_context(server.client())
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def running_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("broker")
+    command = [*ASTRAEA, "broker", "--port", "0", "--store", str(folder / "broker.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = re.search(r"http://[0-9.:]+", process.stdout.readline())
+        assert url is not None
+        yield url.group()
+        process.terminate()
+
+
+@pytest.fixture
+def deploy(running_broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Run `astraea deploy` on a folder, which builds its image first; a client of whom the broker names then."""
+    monkeypatch.setenv("ASTRAEA_BROKER", running_broker)
+    for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind.lower()))
+    with ExitStack() as stack:
+
+        def run(folder: Path) -> httpx.Client:
+            name = load_service_spec(folder).name
+            # If it is killed in the middle, there may be something to remove as well.
+            stack.callback(subprocess.run, [*ASTRAEA, "remove", name], check=False, capture_output=True, timeout=60)
+            done = subprocess.run(
+                [*ASTRAEA, "deploy", folder], check=False, capture_output=True, text=True, timeout=300
+            )
+            assert done.returncode == 0, done.stderr
+            asked = httpx.get(f"{running_broker}/v1/services/{name}/candidates", trust_env=False).raise_for_status()
+            url = Candidates.model_validate_json(asked.content).candidates[0].instance.url
+            return stack.enter_context(httpx.Client(base_url=str(url), timeout=60, trust_env=False))
+
+        yield run
 
 
 @pytest.fixture
@@ -75,13 +111,13 @@ def test_no_two_examples_want_one_port() -> None:
         ("digits_keras", "tensorflow", "keras"),
     ],
 )
-def test_digits_are_read(copy: Callable[[str], Path], serve: Serve, name: str, framework: str, package: str) -> None:
+def test_digits_are_read(copy: Callable[[str], Path], deploy: Serve, name: str, framework: str, package: str) -> None:
     need(framework, find_spec(package) is not None, f"{package} is not installed: pip install 'astraea[{framework}]'")
     folder = copy(name)
     made = subprocess.run([sys.executable, folder / "make_model.py"], check=True, capture_output=True, timeout=300)
     assert b"of 450 held-out digits are read right" in made.stdout
     images, digits = _held_out()
-    client = serve(folder)
+    client = deploy(folder)
     answers = [client.post("/predict", content=image).json()["digit"] for image in images]
     assert np.mean(np.array(answers) == digits) > 0.95
 
@@ -111,19 +147,22 @@ def test_objects_are_found_by_a_network_of_darknets_two_files(
 
 
 def test_objects_are_found_by_the_zoo_model_of_the_template(
-    serve: Serve, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deploy: Serve, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("ASTRAEA_MODEL_MIRROR", str(shared_data / "darknet"))
-    client = serve(SERVICES / "objects")
+    client = deploy(SERVICES / "objects")
     assert client.get("/", headers={"accept": "application/json"}).json()["runtime"].startswith("onnxruntime ")
     reply = client.post("/predict", content=(shared_data / "darknet" / "horses.jpg").read_bytes())
     assert "horse" in {found.label for found in Detections.model_validate_json(reply.content).detections}
 
 
-@pytest.mark.parametrize(("grey", "dark"), [(20, True), (230, False)])
-def test_a_handler_needs_no_model(grey: int, dark: bool) -> None:
-    folder = SERVICES / "brightness"
-    service = open_service(folder, load_service_spec(folder), LIMITS)
-    answer = json.loads(service.answer(encode(np.full((48, 64, 3), grey, np.uint8))).body)
-    assert answer == {"brightness": pytest.approx(grey / 255, abs=0.01), "dark": dark}
+def test_plates_are_looked_for(deploy: Serve) -> None:
+    reply = deploy(SERVICES / "plates").post("/predict", content=encode(np.full((48, 64, 3), 128, np.uint8)))
+    assert reply.json() == {"detections": []}
+
+
+def test_a_handler_needs_no_model(deploy: Serve) -> None:
+    client = deploy(SERVICES / "brightness")
+    for grey, dark in ((20, True), (230, False)):
+        answer = client.post("/predict", content=encode(np.full((48, 64, 3), grey, np.uint8))).json()
+        assert answer == {"brightness": pytest.approx(grey / 255, abs=0.01), "dark": dark}

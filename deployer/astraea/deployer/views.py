@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from astraea.protocol.answers import Answers
+
 from .deployment import Deployment
 from .engines import InstanceStatus
 from .history import Record
@@ -54,9 +56,14 @@ def service_table(view: ServiceView) -> Table:
                 table.add_row(kind, f"{tensor.name}: {tensor.datatype} {sides}")
         if model.pickled_names:
             table.add_row("pickle", f"{len(model.pickled_names)} names, all of data")
-    table.add_row("handler", spec.handler or "none: tensors in, tensors out")
+    table.add_row("handler", spec.handler or f"none{_answers(view)}")
     table.add_row("packages", escape(", ".join(view.requirements)))
     return table
+
+
+def _answers(view: ServiceView) -> str:
+    """What goes in and out without a handler; all models of the zoo are detectors."""
+    return f": {view.model.answers if view.model is not None else Answers.DETECTIONS}" if view.service.model else ""
 
 
 def progress_table(progress: Iterable[Progress]) -> Table:

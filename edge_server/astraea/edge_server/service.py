@@ -18,6 +18,7 @@ from .batching import BatchPolicy
 from .errors import HandlerError
 from .exchange import RawHeaders
 from .handler import Handler, import_handler, load_model, reported
+from .image_model import image_handler, plate_reader
 from .inputs import decode_image
 from .limits import Limits
 from .outputs import encode_output
@@ -159,7 +160,7 @@ def _batcher(handler: Handler, model: Any, limits: Limits) -> Batcher | None:
 def open_service(folder: Path, spec: ServiceSpec, limits: Limits, revision: str | None = None) -> Service:
     """Import the handler, fetch the model if it is one of the zoo, and load it. Runs the handler's code.
 
-    Without a handler, the model's tensors go in and out.
+    Without a handler, images go into a model that tells what it makes of them, and tensors into any other.
 
     Args:
         folder: The service's folder, with the template, the handler and maybe the model.
@@ -191,7 +192,12 @@ def _without_handler(folder: Path, model: str | None, limits: Limits, revision: 
             f"{folder}: the template names neither a model nor a handler",
             hint="add `model: FILE`; or write a handler, and add `handler: handler.py` to astraea.yaml",
         )
+    if (reader := plate_reader(path)) is not None:
+        return Service(*reader, limits, revision=revision)
     opened = open_model(path)
+    if (for_images := image_handler(path, opened)) is not None:
+        handler, opened = for_images
+        return Service(handler, opened.native, limits, opened, revision)
     together = limits.batch > 1 and computes_together(opened)
     _logger.info("requests that come together are computed %s", "together" if together else "one by one")
     return Service(tensor_handler(path, opened, together=together), opened.native, limits, opened, revision)

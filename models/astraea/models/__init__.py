@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .classifier import ImageClassifier
 from .errors import (
     CacheError,
     DarknetConfigError,
@@ -27,6 +28,7 @@ __all__ = [
     "DarknetWeightsError",
     "Detector",
     "DownloadError",
+    "ImageClassifier",
     "ModelError",
     "ModelFileError",
     "PhotoError",

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from astraea.protocol.answers import Answers, answers_of
 from astraea.protocol.model_format import Format, model_format
 
 from ..errors import UntrustedPickleError
@@ -60,6 +61,8 @@ class ModelView(BaseModel):
     """Both empty where the format doesn't tell."""
     pickled_names: tuple[str, ...] = ()
     """What loading it would import and may call."""
+    answers: Answers = Answers.TENSORS
+    """What it is good for without a handler."""
 
 
 def inspect_model(path: Path, allowed: Collection[str] = ()) -> ModelView:
@@ -88,7 +91,7 @@ def inspect_model(path: Path, allowed: Collection[str] = ()) -> ModelView:
         size_bytes=_size(path),
         pickled_names=tuple(sorted(pickled.names)),
     )
-    return view.model_copy(update=_told(path, found))
+    return view.model_copy(update={"answers": answers_of(found, {}), **_told(path, found)})
 
 
 def _size(path: Path) -> int:
@@ -115,6 +118,7 @@ def _of_onnx(path: Path) -> dict[str, Any]:
         "framework_version": f"{model.producer_name} {model.producer_version}".strip() or None,
         "inputs": tuple(_tensor(value) for value in model.graph.input if value.name not in known),
         "outputs": tuple(_tensor(value) for value in model.graph.output),
+        "answers": answers_of(Format.ONNX, {entry.key: entry.value for entry in model.metadata_props}),
     }
 
 
