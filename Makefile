@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCE ?=
 MODEL ?= plates
 
-.PHONY: help env frameworks tritonclient demo test lint format bench clean
+.PHONY: help env frameworks tritonclient demo test lint format docs bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -47,8 +47,11 @@ format: $(READY) ## Format the code and apply safe fixes
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+docs: $(READY) ## Build the documentation's site in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 bench: $(READY) ## Measure what serving a frame adds to computing it
 	@$(BIN)/python -m benchmarks.overhead
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .venv-tritonclient demo-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-tritonclient demo-report site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
