@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
-from astraea.deployer.errors import BuildError
+from astraea.deployer.errors import BuildError, RegistryError
 from astraea.deployer.oci import (
     CONFIG_MEDIA_TYPE,
     LAYER_MEDIA_TYPE,
@@ -25,14 +27,14 @@ from astraea.deployer.oci import (
     RootFs,
     RunConfig,
 )
-from astraea.deployer.packaging.building import ContainerBuild, build_container
+from astraea.deployer.packaging.building import ContainerBuild, build_container, find_bill
 from astraea.deployer.packaging.dependencies import Architecture, Platform, lock, parse_platforms
 from astraea.deployer.packaging.requirements import requirements_of, unread_parts
 from astraea.deployer.registry import Reference, Registry
 from astraea.protocol import load_service_spec
 from tests.conftest import need
 
-from .conftest import WriteService
+from .conftest import Cli, WriteService
 from .registry_server import running_registry
 
 _ELF_MACHINES = {62: "amd64", 183: "arm64"}  # https://www.sco.com/developers/gabi/latest/ch4.eheader.html, e_machine
@@ -89,11 +91,16 @@ def build(
     return build_container(folder, layout, target, base=base(registry), architectures=architectures or ("amd64",))
 
 
-def pulled(registry: Registry, reference: Reference, into: Path) -> tuple[ImageConfig, Path]:
-    """An image's configuration, and its files laid out as a container has them."""
+def described_image(registry: Registry, reference: Reference) -> tuple[Manifest, ImageConfig]:
+    """What a registry tells of an image."""
     manifest = Manifest.model_validate_json(registry.manifest(reference).content)
     with registry.blob(reference.repository, manifest.config.digest) as parts:
-        config = ImageConfig.model_validate_json(b"".join(parts))
+        return manifest, ImageConfig.model_validate_json(b"".join(parts))
+
+
+def pulled(registry: Registry, reference: Reference, into: Path) -> tuple[ImageConfig, Path]:
+    """An image's configuration, and its files laid out as a container has them."""
+    manifest, config = described_image(registry, reference)
     for layer in manifest.layers:
         with registry.blob(reference.repository, layer.digest) as parts:
             content = io.BytesIO(b"".join(parts))
@@ -227,6 +234,41 @@ def test_platforms_are_read_as_docker_writes_them() -> None:
     assert parse_platforms("linux/amd64, linux/arm64") == ("amd64", "arm64")
     with pytest.raises(BuildError, match="windows/amd64"):
         parse_platforms("windows/amd64")
+
+
+def test_a_bill_of_materials_is_attached_to_the_image_once(
+    write_service: WriteService, kept_layout: ImageLayout, registry: Registry
+) -> None:
+    folder = write_service(handler=NUMBERS)
+    done = build(folder, kept_layout, registry, name="billed")
+    text = find_bill(Reference(registry.host, "billed", "1.0.0")).decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    assert (bill["metadata"]["component"]["name"], bill["metadata"]["component"]["version"]) == ("hello", "1.0.0")
+    locked = [line.split()[0] for line in (folder / "astraea.lock").read_text().splitlines() if "==" in line]
+    bought = {f"{part['name']}=={part['version']}" for part in bill["components"]}
+    assert set(locked) < bought
+    assert any(part["purl"].startswith("pkg:oci/python@sha256%3A") for part in bill["components"])
+    assert build(folder, kept_layout, registry, name="billed").sent_bytes == 0
+    assert len(registry.referrers(done.reference)) == 1
+
+
+def test_an_image_without_a_bill_says_so(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match=r"nothing of the type .*cyclonedx"):
+        find_bill(base(registry))
+
+
+def test_labels_that_are_given_are_the_images(
+    write_service: WriteService, kept_layout: ImageLayout, registry: Registry, cli: Cli
+) -> None:
+    revision = "org.opencontainers.image.revision"
+    name = f"{registry.host}/labelled:1"
+    arguments = ["build", str(write_service()), "--push", name, "--base", str(base(registry)), "--label"]
+    cli(*arguments, f"{revision}=1f3c9a=b")
+    _, config = described_image(registry, Reference.parse(name))
+    assert config.config.labels[revision] == "1f3c9a=b"
+    assert "--label: 'latest' has no value" in cli(*arguments, "latest", status=1).stderr
+    assert '"bomFormat": "CycloneDX"' in cli("sbom", name).stdout
 
 
 def test_a_base_without_python_is_refused(

@@ -35,6 +35,7 @@ VERBS = (
         "deploy",
     ),
     Verb("build", "Make an image of a service's folder.", _DEPLOY, "astraea.deployer.cli.making", "deploy"),
+    Verb("sbom", "Show what a container image is made of.", _DEPLOY, "astraea.deployer.cli.making", "deploy"),
     Verb("deploy", "Run a service on the nodes that suit it.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("scale", "Run more or fewer instances of a service.", _DEPLOY, "astraea.deployer.cli.changing", "deploy"),
     Verb("promote", "Give all devices to a canary now.", _DEPLOY, "astraea.deployer.cli.changing", "deploy"),

@@ -61,6 +61,8 @@ class Descriptor(_Document):
     """Bytes."""
     annotations: dict[str, str] | None = None
     platform: OfPlatform | None = None
+    artifact_type: str | None = None
+    """Of a manifest that is none of an image's."""
 
     @property
     def reference(self) -> str | None:
@@ -81,8 +83,12 @@ class Manifest(_Document):
 
     schema_version: Literal[2] = 2
     media_type: str = MANIFEST_MEDIA_TYPE
+    artifact_type: str | None = None
+    """What the content is, if it is no image but attached to one."""
     config: Descriptor
     layers: tuple[Descriptor, ...]
+    subject: Descriptor | None = None
+    """What it is attached to."""
 
 
 class Healthcheck(BaseModel):

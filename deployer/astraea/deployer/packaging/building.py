@@ -1,7 +1,7 @@
 """A service's container image for each platform, made on this machine and put into a registry."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from ..errors import BuildError
 from ..images import ServiceImage
 from ..layers import Layer
 from ..oci import ImageConfig, ImageLayout, Index, Manifest
-from ..registry import Reference, Registry, find_credentials
+from ..registry import Reference, Registry, attach, attached, find_credentials
 from .base import find_base
 from .bytecode import Compiler, find_compiler
 from .container import own_layer, write_container, zoo_layer
@@ -22,6 +22,7 @@ from .packages import locked, packages_layer
 from .pushing import push_image, push_name
 from .requirements import requirements_of, unread_parts
 from .revision import revision_of, spec_of
+from .sbom import BILL_MEDIA_TYPE, bill_of
 from .stages import Stage, StageWatch
 
 
@@ -54,6 +55,7 @@ def build_container(
     *,
     base: Reference,
     architectures: Sequence[Architecture],
+    labels: Mapping[str, str] | None = None,
     on_stage: Callable[[Stage], None] = lambda _stage: None,
 ) -> ContainerBuild:
     """Make an image of a service's folder for each platform, and push what the registry lacks.
@@ -64,6 +66,7 @@ def build_container(
         target: the image's name.
         base: the image below.
         architectures: of the machines that it is to run on.
+        labels: of the image, beside those that it has anyway.
         on_stage: is told of each stage that is done.
 
     Raises:
@@ -86,20 +89,21 @@ def build_container(
         if compiler is None:
             watch.done(f"no bytecode: no Python {python} here")
         stack.enter_context(_written(layout))
-        shared = []
+        shared = {}
         for name, layer in _shared_layers(layout, directory, spec, compiler):
-            shared.append(layer)
+            shared[name] = layer
             watch.done(name, layer)
         manifests, sent_bytes = [], 0
         for found in bases:
             packages = packages_layer(layout, text, found.platform, unread, compiler)
             watch.done(f"packages {found.platform.architecture}", packages)
-            manifest = write_container(layout, spec, found, [packages, *shared])
+            manifest = write_container(layout, spec, found, [packages, *shared.values()], labels)
             manifests.append(manifest)
             layout.tag(f"{target}-{found.platform.architecture}", manifest)
             sent_bytes += push_image(layout, manifest, target, registry, base=found, source=source)
             watch.done(f"push {found.platform.architecture}")
         named = push_name(layout, target, manifests, registry)
+        sent_bytes += attach(registry, named, bill_of(spec, text, bases[0], shared.get("model")), BILL_MEDIA_TYPE)
         watch.done("name")
     return ContainerBuild(named, spec, revision_of(spec, str(named.digest)), watch.stages, sent_bytes)
 
@@ -121,6 +125,17 @@ def find_container(reference: Reference) -> ServiceImage:
         with registry.blob(reference.repository, manifest.config.digest) as parts:
             spec = spec_of(ImageConfig.model_validate_json(b"".join(parts)), str(reference))
     return ServiceImage(str(named), str(named.digest), spec, revision_of(spec, str(named.digest)))
+
+
+def find_bill(reference: Reference) -> bytes:
+    """The bill of materials that was attached to an image when it was pushed: CycloneDX in JSON.
+
+    Raises:
+        RegistryError: the registry doesn't answer, or has no such image, or no bill of it.
+    """
+    with _registry(reference.host) as registry:
+        held = reference.at(registry.manifest(reference).descriptor.digest)
+        return attached(registry, held, BILL_MEDIA_TYPE)
 
 
 def _shared_layers(

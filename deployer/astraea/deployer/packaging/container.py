@@ -86,15 +86,28 @@ def zoo_layer(layout: ImageLayout, model: str) -> Layer:
     return write_layer(layout, files)
 
 
-def write_container(layout: ImageLayout, spec: ServiceSpec, base: Base, layers: Sequence[Layer]) -> Descriptor:
+def write_container(
+    layout: ImageLayout,
+    spec: ServiceSpec,
+    base: Base,
+    layers: Sequence[Layer],
+    labels: Mapping[str, str] | None = None,
+) -> Descriptor:
     """Store the manifest and configuration of an image of these layers on a base. Needs `writing`.
+
+    Args:
+        layout: gets it.
+        spec: the service.
+        base: the image below.
+        layers: the image's own, the lowest first.
+        labels: beside those that tell of the service and the base.
 
     Returns:
         The manifest's descriptor.
     """
     config = ImageConfig(
         architecture=base.platform.architecture,
-        config=_run_config(spec, base),
+        config=_run_config(spec, base, labels or {}),
         rootfs=RootFs(diff_ids=(*base.config.rootfs.diff_ids, *(layer.diff_id for layer in layers))),
     )
     manifest = Manifest(
@@ -104,7 +117,7 @@ def write_container(layout: ImageLayout, spec: ServiceSpec, base: Base, layers: 
     return layout.put(manifest, MANIFEST_MEDIA_TYPE)
 
 
-def _run_config(spec: ServiceSpec, base: Base) -> RunConfig:
+def _run_config(spec: ServiceSpec, base: Base, labels: Mapping[str, str]) -> RunConfig:
     return RunConfig(
         user=f"{USER_ID}:{USER_ID}",
         env=tuple(f"{name}={value}" for name, value in {**_environment(base), **_OWN_ENVIRONMENT}.items()),
@@ -119,7 +132,7 @@ def _run_config(spec: ServiceSpec, base: Base) -> RunConfig:
             start_period=HEALTH_START_S * SECOND_NS,
         ),
         working_dir=f"/{SERVICE_FOLDER}",
-        labels={**labels_of(spec), _BASE_NAME: str(base.reference._replace(digest=None)), _BASE_DIGEST: base.digest},
+        labels={**labels, **labels_of(spec), _BASE_NAME: str(base.reference.at(None)), _BASE_DIGEST: base.digest},
     )
 
 

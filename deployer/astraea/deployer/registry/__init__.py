@@ -3,5 +3,6 @@
 from .client import Registry, chunks
 from .credentials import Credentials, find_credentials
 from .reference import Reference
+from .referrers import attach, attached
 
-__all__ = ["Credentials", "Reference", "Registry", "chunks", "find_credentials"]
+__all__ = ["Credentials", "Reference", "Registry", "attach", "attached", "chunks", "find_credentials"]

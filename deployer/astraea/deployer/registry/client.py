@@ -14,9 +14,10 @@ from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urljoin
 
 import httpx
+from pydantic import ValidationError
 
 from ..errors import RegistryError
-from ..oci import INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Descriptor
+from ..oci import INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Descriptor, Index
 from .auth import RegistryAuth
 from .credentials import Credentials
 from .reference import DOCKER_HUB, Reference
@@ -80,14 +81,35 @@ class Registry:
         media_type = reply.headers.get("content-type", "").partition(";")[0]
         return FoundManifest(Descriptor(media_type=media_type, digest=digest, size=len(content)), content)
 
-    def put_manifest(self, reference: Reference, content: bytes, media_type: str) -> None:
+    def put_manifest(self, reference: Reference, content: bytes, media_type: str) -> bool:
         """Store a manifest or index, whose blobs are there already, under a tag or its digest.
+
+        Returns:
+            Whether the registry has noted which image it refers to, if it does.
 
         Raises:
             RegistryError: the registry doesn't take it.
         """
         path = f"{reference.repository}/manifests/{reference.pinned}"
-        _checked(self.host, self._ask("PUT", path, content=content, headers={"content-type": media_type}))
+        reply = _checked(self.host, self._ask("PUT", path, content=content, headers={"content-type": media_type}))
+        return "oci-subject" in reply.headers
+
+    def referrers(self, reference: Reference) -> tuple[Descriptor, ...]:
+        """The manifests that refer to the content a reference is held to.
+
+        Raises:
+            RegistryError: the registry does not answer.
+        """
+        reply = self._ask("GET", f"{reference.repository}/referrers/{reference.digest}")
+        if reply.status_code == httpx.codes.NOT_FOUND:
+            path = f"{reference.repository}/manifests/{reference.referrers.tag}"
+            reply = self._ask("GET", path, headers={"accept": INDEX_MEDIA_TYPE})
+        if reply.status_code == httpx.codes.NOT_FOUND:
+            return ()
+        try:
+            return Index.model_validate_json(_checked(self.host, reply).content).manifests
+        except ValidationError:
+            raise RegistryError(f"{self.host} answered something else for what refers to {reference}") from None
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Whether a repository has this content.

@@ -53,9 +53,14 @@ class Reference(NamedTuple):
         """What tells the image from others of its repository: its digest, else its tag."""
         return self.digest or self.tag
 
-    def at(self, digest: str) -> "Reference":
-        """The same name, held to one content."""
+    def at(self, digest: str | None) -> "Reference":
+        """The same name, held to one content, or to none."""
         return self._replace(digest=digest)
+
+    @property
+    def referrers(self) -> "Reference":
+        """Where a registry without referrers lists what is attached to the content that this is held to."""
+        return self._replace(tag=str(self.digest).replace(":", "-"), digest=None)
 
     def __str__(self) -> str:
         """The name that engines pull by."""
