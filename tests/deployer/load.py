@@ -1,26 +1,32 @@
-"""Requests to a service without a pause, as a device sends them: to whom the broker names."""
+"""Requests to a service without a pause: as plain clients send them, and as devices with a model of their own do."""
 
 import threading
+import time
 from types import TracebackType
+from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 
-from astraea.protocol import Candidates
+from astraea.device import OffloadClient
+from astraea.protocol import Candidates, Detection
 
-_TEXT = {"content-type": "text/plain"}
+TEXT = (b"you", "text/plain")
+PICTURE = np.full((48, 64, 3), 90, np.uint8)
+JPEG = (cv2.imencode(".jpg", PICTURE)[1].tobytes(), "image/jpeg")
+
+_FRAMES_OF_A_DEVICE = 8
 
 
-class Load:
-    """Asks a service from a thread of its own while the block lasts; `answers` and `failures` tell how that went."""
+class _Background:
+    """Does something over and over from a thread of its own while the block lasts."""
 
-    def __init__(self, broker: str, service: str = "hello") -> None:
-        self._url = f"{broker}/v1/services/{service}/candidates"
+    def __init__(self) -> None:
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ask_on)
-        self.answers = 0
-        self.failures: list[str] = []
+        self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Any:
         self._thread.start()
         return self
 
@@ -28,7 +34,27 @@ class Load:
         self._ended.set()
         self._thread.join()
 
-    def _ask_on(self) -> None:
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class Load(_Background):
+    """Asks whom the broker names, each time anew; `answers` and `failures` tell how that went.
+
+    Args:
+        broker: its URL.
+        service: what is asked.
+        body: of each request, and its media type.
+    """
+
+    def __init__(self, broker: str, service: str = "hello", body: tuple[bytes, str] = TEXT) -> None:
+        super().__init__()
+        self._url = f"{broker}/v1/services/{service}/candidates"
+        self._body, self._headers = body[0], {"content-type": body[1]}
+        self.answers = 0
+        self.failures: list[str] = []
+
+    def _run(self) -> None:
         with httpx.Client(trust_env=False, timeout=10) as client:
             while not self._ended.wait(0.02):
                 try:
@@ -38,8 +64,41 @@ class Load:
 
     def _ask(self, client: httpx.Client) -> None:
         candidates = Candidates.model_validate_json(client.get(self._url).content).candidates
-        reply = client.post(f"{candidates[0].instance.url}predict", content="you", headers=_TEXT)
+        url = f"{candidates[0].instance.url}predict"
+        reply = client.post(url, content=self._body, headers=self._headers)
         if reply.is_success:
             self.answers += 1
         else:
             self.failures.append(f"{reply.status_code} {reply.text}")
+
+
+class Devices(_Background):
+    """Devices, one after the other, with the real client and a slow model of their own.
+
+    Each is new to the broker, and so on a side of a canary of its own; `revisions` are those that answered a frame.
+    """
+
+    def __init__(self, broker: str, service: str = "hello") -> None:
+        super().__init__()
+        self._broker, self._service = broker, service
+        self.frames = 0
+        self.unanswered: list[str] = []
+        self.revisions: set[str] = set()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            with OffloadClient(self._service, local=_SlowModel(), broker=self._broker) as client:
+                for _ in range(_FRAMES_OF_A_DEVICE):
+                    result = client.infer(PICTURE)
+                    self.frames += 1
+                    self.revisions |= {result.revision} if result.revision else set()
+                    self.unanswered += [result.failure] if result.failure else []
+
+
+class _SlowModel:
+    """What a device has of its own."""
+
+    def detect(self, image: Any) -> list[Detection]:
+        """Find nothing, for a long time."""
+        time.sleep(0.2)
+        return []

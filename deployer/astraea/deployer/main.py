@@ -40,6 +40,7 @@ VERBS = (
     Verb("scale", "Run more or fewer instances of a service.", _DEPLOY, "astraea.deployer.cli.changing", "deploy"),
     Verb("promote", "Give all devices to a canary now.", _DEPLOY, "astraea.deployer.cli.changing", "deploy"),
     Verb("abort", "Take a canary back.", _DEPLOY, "astraea.deployer.cli.changing", "deploy"),
+    Verb("controller", "Heal and scale services for ever.", _DEPLOY, "astraea.deployer.cli.controller", "deploy"),
     Verb("status", "Show services, their instances and health.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("logs", "Show what a service's instances print.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("history", "Show what was deployed of a service.", _DEPLOY, "astraea.deployer.cli.past", "deploy"),

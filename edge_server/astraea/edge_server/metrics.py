@@ -61,6 +61,13 @@ class Metrics:
             buckets=_BATCH_BUCKETS,
             registry=self.registry,
         )
+        self._work = Counter(
+            "astraea_work_seconds", "Time that workers were at work, of all together.", registry=self.registry
+        )
+        self._worked_s = 0.0
+        """Of it, what the counter has."""
+        capacity = Gauge("astraea_capacity", "Workers: requests, or batches, at once.", registry=self.registry)
+        capacity.set_function(lambda: pool.capacity)
         in_flight = Gauge("astraea_in_flight", "Requests taken on and not answered.", registry=self.registry)
         in_flight.set_function(lambda: pool.in_flight)
         queued = Gauge("astraea_queued", "Requests that wait for a worker.", registry=self.registry)
@@ -100,6 +107,9 @@ class Metrics:
 
     def settle(self) -> None:
         """Bring the figures up to date, before anyone reads them: many answers in one go cost a tenth of each alone."""
+        worked_s = self._pool.worked_s
+        self._work.inc(worked_s - self._worked_s)
+        self._worked_s = worked_s
         self._requests.labels("200").inc(len(self._pending))
         for stages in self._pending:
             self._recent_ms.append(stages.total_ms)

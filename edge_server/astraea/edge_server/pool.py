@@ -68,6 +68,8 @@ class WorkerPool:
         self.capacity = 0
         self.in_flight = 0
         """Calls taken on and not ended. Touched by the event loop's thread only."""
+        self.worked_s = 0.0
+        """Of all threads together, in calls that have ended. Touched by the event loop's thread only."""
         self.pace = Pace()
         self._queue = queue
         self._jobs: deque[Job] = deque()
@@ -220,6 +222,7 @@ class WorkerPool:
         self.in_flight -= 1
         now = perf_counter()
         if job.began_s:
+            self.worked_s += now - job.began_s
             self.pace.observe(job.began_s, now)
         if not job.abandoned:
             self.pace.judge(job.expected_s, now - job.taken_s)

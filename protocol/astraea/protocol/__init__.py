@@ -14,7 +14,7 @@ from .frame_mark import FRAME_MARK, find_frame_mark, mark_frame
 from .instance import Candidate, Candidates, Instance, Lease, Load, Location, Price, Reasons, RemoteTier
 from .problem import PROBLEM_MEDIA_TYPE, Problem
 from .result import Result, SentImage, Tier
-from .service import SPEC_FILE, Resources, ServiceSpec, load_service_spec
+from .service import SPEC_FILE, Resources, Scale, ServiceSpec, load_service_spec
 from .timing import ServerTiming
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "RemoteTier",
     "Resources",
     "Result",
+    "Scale",
     "SentImage",
     "ServerTiming",
     "ServiceSpec",

@@ -2,10 +2,10 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ServiceSpecError
 
@@ -43,6 +43,22 @@ class Resources(BaseModel):
     gpu: int = Field(default=0, ge=0, le=64)
 
 
+class Scale(BaseModel):
+    """Between how many instances a controller keeps a service, by its load."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min: int = Field(default=1, ge=0, le=10_000)
+    """With 0, nothing runs while no device asks for the service."""
+    max: int = Field(ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min > self.max:
+            raise ValueError("min is above max")
+        return self
+
+
 class ServiceSpec(BaseModel):
     """A service as its template describes it."""
 
@@ -61,6 +77,8 @@ class ServiceSpec(BaseModel):
     """The region to cover; None for any."""
     latency_ms: float | None = Field(default=None, gt=0, le=10_000)
     """The round trip within which devices all over the region must reach an instance; None for one on every node."""
+    scale: Scale | None = None
+    """None: as many instances as it is deployed with, or scaled to by hand."""
 
 
 def load_service_spec(directory: Path) -> ServiceSpec:
@@ -122,6 +140,9 @@ _EXPECTED = {
     "resources.memory": "an amount such as `512Mi` or `1Gi`",
     "resources.gpu": "a number of GPUs, such as 0",
     "region": "a region's name, such as `hangzhou`",
+    "scale": "a mapping such as `{min: 1, max: 4}`, min not above max",
+    "scale.min": "a number of instances, such as 1",
+    "scale.max": "a number of instances, such as 4",
     "latency_ms": "a round trip in milliseconds, such as 20",
 }
 
@@ -142,6 +163,7 @@ def _suggest(error: ValidationError) -> str | None:
     if first["type"] != "extra_forbidden":
         return None
     key = str(first["loc"][-1])
-    known = list(Resources.model_fields if len(first["loc"]) > 1 else ServiceSpec.model_fields)
+    within: dict[str | int, type[BaseModel]] = {"resources": Resources, "scale": Scale}
+    known = list((within[first["loc"][0]] if len(first["loc"]) > 1 else ServiceSpec).model_fields)
     close = difflib.get_close_matches(key, known, n=1)
     return f"did you mean `{close[0]}`?" if close else f"the keys are {', '.join(known)}"

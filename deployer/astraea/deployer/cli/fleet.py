@@ -1,5 +1,6 @@
 """The engine that a verb asks, and the nodes it has."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -8,6 +9,7 @@ from rich.markup import escape
 
 from ..engines import ClusterEngine, ContainerEngine, Engine
 from ..engines.process import ProcessEngine
+from ..errors import EngineError
 from ..images import default_layout
 from ..nodes import IMPLICIT_NODE, Node, NodeStore, find_nodes
 from .consoles import err
@@ -55,8 +57,16 @@ class Fleet(NamedTuple):
             self.cluster.set_drained(name, drained=drained)
 
 
-def open_fleet(name: EngineName) -> Fleet:
-    """The nodes that an engine of this kind runs instances on; those whose engine is away are left out, and named.
+def _warn(error: EngineError) -> None:
+    err().print(f"[yellow]left out:[/] {escape(str(error))}")
+
+
+def open_fleet(name: EngineName, on_away: Callable[[EngineError], None] = _warn) -> Fleet:
+    """The nodes that an engine of this kind runs instances on; those whose engine is away are left out.
+
+    Args:
+        name: of the engine.
+        on_away: is told which those are.
 
     Raises:
         EngineError: it doesn't answer.
@@ -75,7 +85,7 @@ def open_fleet(name: EngineName) -> Fleet:
     if len(away) == len(nodes):
         raise next(iter(away.values()))
     for error in away.values():
-        err().print(f"[yellow]left out:[/] {escape(str(error))}")
+        on_away(error)
     docker = DockerEngine(reached := tuple(node for node in nodes if node.name not in away))
     return Fleet(docker, reached, docker)
 
