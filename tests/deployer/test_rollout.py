@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,7 @@ def sample(requests: int, errors: int, seconds: float = 0.01) -> Sample:
         (sample(100, 1), sample(1000, 5), None),
         (sample(100, 20), sample(100, 20), None),
         (sample(100, 0, 0.1), sample(100, 0, 0.01), "95th percentile"),
+        (Sample(40, 0, {0.01: 38, 0.05: 38, math.inf: 40}), sample(40, 0), None),
         (sample(MIN_REQUESTS - 1, MIN_REQUESTS - 1), sample(100, 0), None),
     ],
 )
@@ -127,6 +129,18 @@ def test_a_canary_is_judged_against_the_stable_revision(canary: Sample, stable: 
 def test_equal_revisions_are_never_judged_bad(requests: int, errors: int) -> None:
     same = sample(requests, min(errors, requests))
     assert judge(same, same) is None
+
+
+def test_a_few_slow_answers_by_chance_take_nothing_back() -> None:
+    chance = random.Random(5)
+    bounds = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, math.inf)
+
+    def moments_of_a_busy_machine() -> Sample:
+        times = chance.choices([0.002] * 18 + [0.02, 0.2], k=chance.randint(MIN_REQUESTS, 200))
+        return Sample(len(times), 0, {bound: sum(time <= bound for time in times) for bound in bounds})
+
+    pairs = [(moments_of_a_busy_machine(), moments_of_a_busy_machine()) for _ in range(2000)]
+    assert sum(judge(*pair) is not None for pair in pairs) < 10
 
 
 def test_quantiles_are_prometheus() -> None:

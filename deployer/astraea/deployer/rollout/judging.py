@@ -7,11 +7,13 @@ from typing import NamedTuple
 MIN_REQUESTS = 20
 """With fewer on either side nothing can be said of the answers."""
 MAX_SLOWDOWN = 1.5
-"""Of the 95th percentile, over the stable one's; histogram buckets are coarse, so less can't be told from noise."""
+"""Of an answer, over the stable revision's 95th percentile: longer is late."""
 _SLOWER_BY_S = 0.005
-_WORSE_BY = 0.01
-_SURE = 2.33
-"""Standard errors: by chance alone one comparison in a hundred exceeds it."""
+"""And later by this: histogram buckets are coarse, and so is a busy machine."""
+_FAILED_BY, _LATE_BY = 0.01, 0.05
+"""What more of the answers must be at fault."""
+_SURE = 3.1
+"""Standard errors: by chance alone one comparison in a thousand exceeds it; a step is looked at hundreds of times."""
 
 
 class Sample(NamedTuple):
@@ -32,20 +34,51 @@ def judge(canary: Sample, stable: Sample) -> str | None:
 
 
 def _errors(canary: Sample, stable: Sample) -> str | None:
-    """A one-sided test of two proportions: https://en.wikipedia.org/wiki/Two-proportion_Z-test."""
-    bad, usual = canary.errors / canary.requests, stable.errors / stable.requests
-    both = (canary.errors + stable.errors) / (canary.requests + stable.requests)
-    deviation = math.sqrt(both * (1 - both) * (1 / canary.requests + 1 / stable.requests))
-    if bad - usual > max(_WORSE_BY, _SURE * deviation):
+    if _more((canary.errors, canary.requests), (stable.errors, stable.requests), by=_FAILED_BY):
+        bad, usual = canary.errors / canary.requests, stable.errors / stable.requests
         return f"{bad:.1%} of {canary.requests} requests failed, of the stable revision's {usual:.1%}"
     return None
 
 
 def _latency(canary: Sample, stable: Sample) -> str | None:
-    slow_s, usual_s = quantile_s(canary.within, 0.95), quantile_s(stable.within, 0.95)
-    if slow_s is None or usual_s is None or slow_s <= max(MAX_SLOWDOWN * usual_s, usual_s + _SLOWER_BY_S):
+    usual_s = quantile_s(stable.within, 0.95)
+    if usual_s is None or not _total(canary.within):
         return None
-    return f"its 95th percentile is {slow_s * 1e3:.0f} ms, the stable revision's {usual_s * 1e3:.0f} ms"
+    limit_s = max(MAX_SLOWDOWN * usual_s, usual_s + _SLOWER_BY_S)
+    late, usual = _later(canary.within, limit_s), _later(stable.within, limit_s)
+    if not _more((late, _total(canary.within)), (usual, _total(stable.within)), by=_LATE_BY):
+        return None
+    share = late / _total(canary.within)
+    return (
+        f"{share:.0%} of its answers took more than {limit_s * 1e3:.0f} ms; "
+        f"the stable revision's 95th percentile is {usual_s * 1e3:.0f} ms"
+    )
+
+
+def _more(bad: tuple[float, float], usual: tuple[float, float], *, by: float) -> bool:
+    """Whether a share is larger than another, by this and beyond chance; each is a count and that of which it is.
+
+    A one-sided test of two proportions: https://en.wikipedia.org/wiki/Two-proportion_Z-test.
+    """
+    (few, of_few), (many, of_many) = bad, usual
+    both = (few + many) / (of_few + of_many)
+    deviation = math.sqrt(max(both * (1 - both), 0) * (1 / of_few + 1 / of_many))
+    return few / of_few - many / of_many > max(by, _SURE * deviation)
+
+
+def _later(within: Mapping[float, int], limit_s: float) -> float:
+    """How many answers took longer, with those of a bucket spread evenly over it."""
+    lower_s, before = 0.0, 0
+    for bound_s in sorted(within):
+        if bound_s >= limit_s:
+            share = 0.0 if math.isinf(bound_s) else (limit_s - lower_s) / (bound_s - lower_s)
+            return _total(within) - before - share * (within[bound_s] - before)
+        lower_s, before = bound_s, within[bound_s]
+    return 0.0
+
+
+def _total(within: Mapping[float, int]) -> int:
+    return max(within.values(), default=0)
 
 
 def quantile_s(within: Mapping[float, int], share: float) -> float | None:
