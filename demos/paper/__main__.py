@@ -50,6 +50,9 @@ def paper(  # noqa: PLR0917 - the command line's options
     edge: Annotated[
         str | None, typer.Option(metavar="URL", help="A real edge, which serves what demos.paper.service writes.")
     ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="With the key that this edge asks for.")
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(help="A camera, a video, a folder of pictures.", show_default="a clip, or the synthetic street"),
@@ -72,6 +75,7 @@ def paper(  # noqa: PLR0917 - the command line's options
         "devices": [None if one == "real" else _seconds(one) for one in device] if device else None,
         "networks": network,
         "edge_url": edge,
+        "key_file": key_file,
         "source": source or (str(_CLIP) if _CLIP.exists() else None),
     }
     given = {name: value for name, value in chosen.items() if value}
@@ -134,7 +138,7 @@ def _document(settings: Settings, findings: Findings) -> dict[str, Any]:
     }
     return {
         "paper": claims,
-        "settings": asdict(settings),
+        "settings": {name: value for name, value in asdict(settings).items() if name != "key_file"},
         "machine": {"cpus": os.cpu_count(), "onnxruntime": ort.__version__},
         "weights": findings.weights,
         "emulation": findings.emulation,

@@ -39,11 +39,13 @@ class Device:
     Args:
         frames: what the camera sees; it begins again after the last one.
         detector: the device's own; None where all is sent.
+        token: what the edge server is told to let the device in.
     """
 
-    def __init__(self, frames: list[Frame], detector: Detector | None) -> None:
+    def __init__(self, frames: list[Frame], detector: Detector | None, token: str | None = None) -> None:
         self._frames = frames
         self._detector = detector
+        self._token = token
         self._numbers = count()
         self._open = ExitStack()
         self._client: OffloadClient | None = None
@@ -75,7 +77,8 @@ class Device:
     def connect(self, edge: str, *, local: bool) -> None:
         """Open a client, in the place of the one before; `local` lets it use the device's detector."""
         self._open.close()
-        client = OffloadClient("yolov3", local=self._detector if local else None, edges=[edge], in_flight=_IN_FLIGHT)
+        detector = self._detector if local else None
+        client = OffloadClient("yolov3", local=detector, edges=[edge], token=self._token, in_flight=_IN_FLIGHT)
         self._client = self._open.enter_context(client)
 
     def images(self, frames: int) -> list[dict[str, Any]]:
@@ -139,13 +142,15 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="the device's own detector, an ONNX file")
     parser.add_argument("--threads", type=int, help="of one inference (default: one for each core)")
     parser.add_argument("--takes-ms", type=float, help="in its place: a time in which nothing is found")
+    parser.add_argument("--key-file", type=Path, help="of the edge server's key")
     given = parser.parse_args()
     detector: Detector | None = None
     if given.takes_ms is not None:
         detector = PacedDetector(given.takes_ms)
     elif given.model is not None:
         detector = YoloDetector(given.model, threads=given.threads)
-    device = Device(read_frames(given.source, given.size), detector)
+    token = given.key_file.read_text().strip() if given.key_file else None
+    device = Device(read_frames(given.source, given.size), detector, token)
     _say(device.ready())
     for line in sys.stdin:
         order = json.loads(line)

@@ -49,6 +49,8 @@ class Settings:
     source: str = "synthetic:"
     edge_url: str | None = None
     """Of a real edge, in the place of those on this machine."""
+    key_file: Path | None = None
+    """With the key of that one."""
 
 
 @dataclass
@@ -184,7 +186,8 @@ class Experiment:
             return None
 
     def _camera(self, size: int) -> list[str]:
-        return ["--size", str(size), "--source", self._settings.source]
+        key = ["--key-file", str(self._settings.key_file)] if self._settings.key_file else []
+        return ["--size", str(size), "--source", self._settings.source, *key]
 
     @contextmanager
     def _device(self, lab: Lab, size: int, model: Path, seconds: float | None) -> Iterator[Remote]:

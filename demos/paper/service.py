@@ -22,7 +22,11 @@ def write_service(folder: Path, model: Path) -> None:
     (folder / "astraea.yaml").write_text(text)
 
 
-def main(
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def write(
     folder: Annotated[Path, typer.Argument(help="The folder to write; it is made.")],
     size: Annotated[
         int, typer.Option(min=32, max=1024, help="Of the square images, in pixels; a multiple of 32.")
@@ -30,6 +34,8 @@ def main(
     seeded: Annotated[bool, typer.Option("--seeded", help="Do not try to fetch the official weights.")] = False,
 ) -> None:
     """Write a service of YOLOv3 for images of one size."""
+    if size % 32:
+        raise typer.BadParameter(f"--size {size} is no multiple of 32")
     folder.mkdir(parents=True, exist_ok=True)
     network = Network(seeded=seeded)
     write_service(folder, network.write(folder, size))
@@ -37,4 +43,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

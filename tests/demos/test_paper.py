@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from astraea.protocol import load_service_spec
 from demos.paper import published, report
 from demos.paper.__main__ import app
 from demos.paper.figures import Choice, Row, choice, row
 from demos.paper.lab import NETWORKS, UserSpace
 from demos.paper.quota import Quota, unavailable
+from demos.paper.service import app as service_app
 from demos.paper.service import write_service
 from tests.conftest import need
 
@@ -135,6 +137,28 @@ def test_a_wrong_option_is_explained(options: list[str], complaint: str) -> None
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 2
     assert complaint in re.sub(r"[\s│]+", " ", done.stderr)
+
+
+def test_every_option_that_the_page_names_is_one() -> None:
+    page = (ROOT / "docs" / "paper.md").read_text()
+    helped = {
+        "demos.paper": CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout,
+        "demos.paper.service": CliRunner().invoke(service_app, ["--help"]).stdout,
+    }
+    commands = re.findall(r"^python -m (demos\.\S+) ([^#\n]*)", page, re.MULTILINE)
+    assert {module for module, _ in commands} == set(helped)
+    for module, options in commands:
+        assert [option for option in re.findall(r"--[a-z-]+", options) if option not in helped[module]] == []
+
+
+def test_the_edges_side_is_a_service_that_can_be_deployed(tmp_path: Path) -> None:
+    assert CliRunner().invoke(service_app, [str(tmp_path), "--size", "100"]).exit_code == 2
+    model = tmp_path / "yolov3-416.onnx"
+    write_service(tmp_path, model)
+    model.touch()
+    spec = load_service_spec(tmp_path)
+    assert (spec.name, spec.model, spec.handler) == ("yolov3", "yolov3-416.onnx", "handler.py")
+    assert (tmp_path / "handler.py").exists()
 
 
 def test_without_root_the_link_is_a_proxy_and_inference_is_slowed(tmp_path: Path) -> None:
