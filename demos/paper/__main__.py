@@ -119,6 +119,7 @@ def _print(console: Console, findings: Findings) -> None:
     for table in report.tables(findings.rows):
         console.print(table)
     console.print(report.choice_table(findings.choices))
+    console.print(report.choice_verdict(findings.choices), markup=False, highlight=False)
     for heading, lines in (
         ("The paper's claims", report.verdicts(findings.rows)),
         ("What was emulated, and what not", findings.emulation),

@@ -6,6 +6,7 @@ carried out: `{"do": "alone", "frames": 2}` and so on, by the names of `Device`'
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -140,10 +141,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, required=True, help="of the longer side of frames, in pixels")
     parser.add_argument("--source", required=True, help="a camera's address")
     parser.add_argument("--model", type=Path, help="the device's own detector, an ONNX file")
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU to others: this stands for a small board")
     parser.add_argument("--threads", type=int, help="of one inference (default: one for each core)")
     parser.add_argument("--takes-ms", type=float, help="in its place: a time in which nothing is found")
     parser.add_argument("--key-file", type=Path, help="of the edge server's key")
     given = parser.parse_args()
+    if given.cpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     detector: Detector | None = None
     if given.takes_ms is not None:
         detector = PacedDetector(given.takes_ms)

@@ -17,7 +17,7 @@ from . import published
 from .device import read_frames
 from .figures import Choice, Row, choice, row
 from .lab import REAL, Lab, open_lab
-from .model import SMALL, Network, write_small
+from .model import SMALL, Network, processor, write_small
 from .quota import Quota
 from .quota import unavailable as no_quota
 from .remote import Remote
@@ -25,7 +25,6 @@ from .service import write_service
 
 CALIBRATION_SIZE = 416
 """A device of 20 s takes 20 s for an image of this size."""
-HERE = "CPU, measured"
 _MOST_ALONE = 5
 _WARM_UP_FRAMES = 2
 _CALIBRATION_FRAMES = 8
@@ -78,6 +77,7 @@ class Experiment:
         self._network = Network(seeded=settings.seeded)
         self.findings = Findings(self._network.weights)
         self._no_quota = no_quota()
+        self._here = "CPU, measured"
         self._unslowed: dict[str, float] | None = None
         """What a frame of the calibration size takes here, in one thread: CPU time and time."""
         self._alone_s: dict[tuple[int, str], list[float]] = {}
@@ -92,6 +92,7 @@ class Experiment:
                 folder = Path(scratch)
                 model = self._network.write(folder, size)
                 write_service(folder, model)
+                self._here = f"{processor(model)}, measured"
                 for edge, lab in self._edges(folder, size):
                     self._measure(size, edge, lab, model)
                     if size == self._settings.sizes[0]:
@@ -104,7 +105,7 @@ class Experiment:
             with Lab(self._settings.edge_url) as lab:
                 yield self._settings.edge_url, lab
             return
-        times = {HERE: {}, published.GPU: {"PAPER_EDGE_MS": str(published.gpu_ms(size))}}
+        times = {self._here: {}, published.GPU: {"PAPER_EDGE_MS": str(published.gpu_ms(size))}}
         for edge, environment in times.items():
             self._show(f"YOLOv3-{size}: starting the edge, {edge}")
             with open_lab(folder, environment) as lab:
@@ -157,11 +158,11 @@ class Experiment:
     def _choose(self, size: int, edge: str, lab: Lab, model: Path) -> None:
         """Devices that are faster than the paper's: what does the client make of them?"""
         locals_ = {
-            "onnxruntime, all cores of this machine": ["--model", str(model)],
+            "onnxruntime, all cores of this machine": ["--model", str(model), "--cpu"],
             published.ACCELERATOR: ["--takes-ms", str(published.accelerator_ms(size))],
         }
         if small := self._small(model.parent, size):
-            locals_[f"{SMALL} in INT8, all cores of this machine"] = ["--model", str(small)]
+            locals_[f"{SMALL} in INT8, all cores of this machine"] = ["--model", str(small), "--cpu"]
         for name, arguments in locals_.items():
             with lab.start([*self._camera(size), *arguments]) as device:
                 device.order("connect", edge=lab.url, local=False)
@@ -192,8 +193,8 @@ class Experiment:
     @contextmanager
     def _device(self, lab: Lab, size: int, model: Path, seconds: float | None) -> Iterator[Remote]:
         """A device that is connected, and as slow as it should be."""
-        threads = [] if seconds is None else ["--threads", "1"]
-        with lab.start([*self._camera(size), "--model", str(model), *threads]) as device:
+        emulated = [] if seconds is None else ["--threads", "1", "--cpu"]
+        with lab.start([*self._camera(size), "--model", str(model), *emulated]) as device:
             device.order("connect", edge=lab.url, local=False)
             if seconds is None:
                 yield device
@@ -237,7 +238,7 @@ class Experiment:
         else:
             how = "as measured traces have it" if SHARED_TRACES.is_dir() else "at a network's mean rate"
             yield f"The link carries real packets between two network namespaces, {how}."
-        yield f"The edge called {HERE} ran on this machine's {os.cpu_count()} cores, which the device's program shares."
+        yield f"The edge called measured shared this machine and its {os.cpu_count()} cores with the device's program."
         yield f"The edge called {published.GPU} is a real server that decodes each frame and then waits."
         if small := [size for size in self._settings.sizes if size < published.LEAST_SIZE]:
             yield f"Nothing is published for YOLOv3-{small[0]}: the figures are those of larger images."

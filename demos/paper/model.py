@@ -5,11 +5,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnxruntime as ort
+
 from astraea.device import Frame
 from astraea.models import DownloadError, convert_darknet
 from astraea.models.fetch import fetch
 from astraea.models.photos import Photo
 from astraea.models.quantize import find_model_file, quantize
+from astraea.models.runtime import open_session
 from astraea.models.zoo import find_model
 from benchmarks.regret import SHARED_TRACES
 from benchmarks.yolov3 import write_yolov3, yolov3_cfg
@@ -54,6 +57,13 @@ class Network:
             self._weights, self.weights = fetch(file, cache, on_progress=lambda _: None), OFFICIAL
         except DownloadError as error:
             _log.info("%s", error)
+
+
+def processor(model: Path) -> str:
+    """What an edge server on this machine runs a model on: `GPU` or `CPU`."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return "CPU"
+    return "CPU" if open_session(model).get_providers()[0] == "CPUExecutionProvider" else "GPU"
 
 
 def write_small(folder: Path, frames: Sequence[Frame]) -> Path:

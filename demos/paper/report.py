@@ -64,6 +64,13 @@ def choice_table(choices: Sequence[Choice]) -> Table:
     return table
 
 
+def choice_verdict(choices: Sequence[Choice]) -> str:
+    """How often that was right."""
+    wrong = [f"{one.device} with {one.edge}" for one in choices if not one.right]
+    right = f"Most frames went where answers come sooner in {len(choices) - len(wrong)} of {len(choices)} pairs"
+    return f"{right}; not so: {', '.join(wrong)}." if wrong else f"{right}."
+
+
 def verdicts(rows: Sequence[Row]) -> Iterator[str]:
     """The paper's claims, one by one, for each device and edge; where one is not met, what would meet it."""
     for (device, edge), group in groupby(_sorted(rows), key=lambda row: (row.device, row.edge)):

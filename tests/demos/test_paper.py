@@ -67,6 +67,14 @@ def test_a_choice_is_right_when_frames_go_where_answers_come_sooner() -> None:
     assert chosen(0.11, 1.0).right  # as good as the same
 
 
+def test_wrong_choices_are_named() -> None:
+    def chosen(name: str, share: float) -> Choice:
+        return Choice(name, "an edge", 416, local_s=0.04, remote_s=0.4, chosen_s=0.1, local_share=share)
+
+    assert report.choice_verdict([chosen("a", 1.0), chosen("b", 0.9)]).endswith("in 2 of 2 pairs.")
+    assert report.choice_verdict([chosen("a", 1.0), chosen("b", 0.0)]).endswith("1 of 2 pairs; not so: b with an edge.")
+
+
 def test_claims_are_judged_one_by_one() -> None:
     (verdict,) = report.verdicts([a_row(), a_row(network="4G", total_s=0.4, edge_s=0.1, network_s=0.3)])
     assert "speed-up 50 to 100, the paper's 25 to 110 reached" in verdict
