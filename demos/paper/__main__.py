@@ -29,7 +29,7 @@ _QUICK: dict[str, Any] = {
     "video_s": 2.0,
     "seeded": True,
 }
-_WIDTH = 120
+_WIDTH = 130
 
 app = typer.Typer(add_completion=False)
 

@@ -183,7 +183,9 @@ class Experiment:
         try:
             return write_small(folder, read_frames(self._settings.source, size, _CALIBRATION_FRAMES))
         except DownloadError as error:
-            self._show(f"left out, {SMALL} in INT8: {error}")
+            left_out = f"{SMALL} in INT8 was left out: {error}"
+            if left_out not in self.findings.emulation:
+                self.findings.emulation.append(left_out)
             return None
 
     def _camera(self, size: int) -> list[str]:

@@ -25,7 +25,7 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
     for device, of_device in groupby(_sorted(rows), key=lambda row: row.device):
         table = Table(title=f"{device}, alone and with an edge", title_justify="left")
         for name in ("edge", "network"):
-            table.add_column(name)
+            table.add_column(name, no_wrap=True)
         for name in ("size", "device s", "edge s", "network s", "total s", "speed-up", "% saved", "video fps", "ratio"):
             table.add_column(name, justify="right")
         table.add_row(
