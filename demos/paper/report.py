@@ -94,7 +94,7 @@ def write_json(path: Path, document: dict[str, Any], rows: Sequence[Row], choice
 
 
 def plot(path: Path, rows: Sequence[Row]) -> None:
-    """Draw a frame's time by image size: alone, and with each edge, of which the network's part is hatched.
+    """Draw a frame's time by image size over the first network: alone, and with each edge.
 
     Raises:
         OSError: the file can't be written.
@@ -110,7 +110,7 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
         _draw(axis, [row for row in _sorted(rows) if (row.device, row.network) == (device, network)])
         axis.set(title=f"{device}, {network}", xlabel="image size, pixels")
     axes[0][0].set_ylabel("a frame, s")
-    axes[0][0].legend(frameon=False, fontsize="small")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     try:
         figure.savefig(path)
     finally:
