@@ -1,6 +1,7 @@
 """Bytecode of an image's modules, made here so that no start of an instance compiles them: its files are read-only."""
 
 import json
+import platform
 import subprocess
 import sys
 import tempfile
@@ -37,11 +38,11 @@ def find_compiler(python: str) -> Compiler | None:
 
     Whether there is one, and which patch release it is, makes a difference to the image's digest.
     """
-    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
-        executable = sys.executable
-    else:
-        command = [find_uv_bin(), "python", "find", "--no-project", "--no-config", "--offline", f"cpython@{python}"]
-        executable = _output(command)
+    if python == f"{sys.version_info.major}.{sys.version_info.minor}" and sys.implementation.cache_tag:
+        return Compiler(sys.executable, sys.implementation.cache_tag, platform.python_version())
+    executable = _output(
+        [find_uv_bin(), "python", "find", "--no-project", "--no-config", "--offline", f"cpython@{python}"]
+    )
     tag, _, version = _output([executable, *_ALONE, _DESCRIBE]).partition(" ") if executable else ("", "", "")
     return Compiler(executable, tag, version) if version.startswith(f"{python}.") else None
 

@@ -46,17 +46,21 @@ HEALTH_INTERVAL_S, HEALTH_TIMEOUT_S, HEALTH_START_S = 10, 5, 120
 
 def own_layer(layout: ImageLayout, compiler: Compiler | None) -> Layer:
     """The layer of astraea's own code. Needs `writing`."""
-    files = {}
-    for part in _PARTS:
-        root = next(Path(path, part) for path in astraea.__path__ if Path(path, part).is_dir())
-        for path in root.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                files[f"{HOME}/astraea/{part}/{path.relative_to(root)}"] = path
+    files = {name: path for part in _PARTS for name, path in _sources(part).items()}
     files |= {f"{HOME}/{path}": place for path, place in _metadata()}
-    contents = (f"{name} {hashlib.sha256(files[name].read_bytes()).hexdigest()}" for name in sorted(files))
-    return known_layer(
-        layout, digest_of(str(compiler), *contents), lambda: write_compiled_layer(layout, files, compiler)
-    )
+    key = digest_of(str(compiler), *_contents(files))
+    return known_layer(layout, key, lambda: write_compiled_layer(layout, files, compiler))
+
+
+def _sources(part: str) -> dict[str, Path]:
+    """A part's files by their path in an image."""
+    root = next(Path(path, part) for path in astraea.__path__ if Path(path, part).is_dir())
+    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {f"{HOME}/astraea/{part}/{path.relative_to(root)}": path for path in found}
+
+
+def _contents(files: Mapping[str, Path]) -> list[str]:
+    return [f"{name} {hashlib.sha256(files[name].read_bytes()).hexdigest()}" for name in sorted(files)]
 
 
 def _metadata() -> Iterator[tuple[str, Path]]:
@@ -72,6 +76,12 @@ def zoo_layer(layout: ImageLayout, model: str) -> Layer:
     Raises:
         BuildError: it can't be had.
     """
+    # The zoo's catalogue, and what converts, are among those sources: with them unchanged it is the same model.
+    key = digest_of(model, *_contents(_sources("models")))
+    return known_layer(layout, key, lambda: _pulled_layer(layout, model))
+
+
+def _pulled_layer(layout: ImageLayout, model: str) -> Layer:
     ended = subprocess.run(  # noqa: S603 - our own command line
         [sys.executable, "-P", "-m", "astraea.deployer", "models", "pull", model],
         capture_output=True,

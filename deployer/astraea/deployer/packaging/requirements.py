@@ -98,13 +98,13 @@ def _written(path: Path) -> Iterator[Requirement]:
 
 def _imported(directory: Path, spec: ServiceSpec) -> set[str]:
     """The distributions that bring what the service's own modules import."""
-    installed = packages_distributions()
     names = {name for path in _modules(directory, spec) for name in _imports(path)}
     foreign = {
         name
         for name in names - sys.stdlib_module_names - {"astraea"}
         if not (directory / name).is_dir() and not (directory / f"{name}.py").is_file()
     }
+    installed = packages_distributions() if foreign - _DISTRIBUTIONS.keys() else {}  # it reads all that is installed
     return {_DISTRIBUTIONS.get(name) or next(iter(installed.get(name, [])), name) for name in foreign}
 
 
