@@ -92,7 +92,7 @@ def test_candidates_come_nearest_first_and_no_more_than_asked(
         answer = api.get(f"/v1/services/{service}/candidates", params=query)
         return [c.instance.id for c in Candidates.model_validate_json(answer.content).candidates]
 
-    assert offered(lat=0, lon=7) == ["east-7", "east-6", "east-5", "east-4", "east-3"]
+    assert offered(lat=0, lon=7)[:4] == ["east-7", "east-6", "east-5", "east-4"]  # the last may be one to be measured
     assert offered(lat=0, lon=0.2, limit=2) == ["east-0", "east-1"]
     assert len(offered(limit=50)) == 8
 

@@ -26,6 +26,8 @@ MakeInstance = Callable[..., Instance]
 HANGZHOU = Location(lat=30.27, lon=120.16)
 SHANGHAI = Location(lat=31.23, lon=121.47)
 BEIJING = Location(lat=39.90, lon=116.40)
+TRANSFER_MS = 70_000 * 8 / 10e6 * 1e3
+"""Of the default size on a usual uplink of 10 Mbit/s."""
 
 places = st.builds(Location, lat=st.floats(-90, 90), lon=st.floats(-180, 180))
 loads = st.builds(
@@ -125,7 +127,8 @@ def test_the_score_of_an_idle_instance_is_the_round_trip_and_its_own_time(make_i
     idle = make_instance(location=SHANGHAI, load=Load(capacity=4, service_ms=80))
     (candidate,) = rank([idle], HANGZHOU, 5)
     assert candidate.distance_km == pytest.approx(164.6, abs=1)
-    assert candidate.score_ms == pytest.approx(expected_rtt_ms(distance_km(HANGZHOU, SHANGHAI)) + 80, abs=0.01)
+    expected_ms = expected_rtt_ms(distance_km(HANGZHOU, SHANGHAI)) + TRANSFER_MS + 80
+    assert candidate.score_ms == pytest.approx(expected_ms, abs=0.01)
 
 
 def test_a_near_but_full_instance_gives_way_to_an_idle_one_farther_off(make_instance: MakeInstance) -> None:
@@ -149,7 +152,7 @@ def test_a_device_without_a_place_gets_the_idlest(make_instance: MakeInstance) -
     ranked = rank([busy, idle], None, 2)
     assert [candidate.instance.id for candidate in ranked] == ["idle", "busy"]
     assert [candidate.distance_km for candidate in ranked] == [None, None]
-    assert ranked[0].score_ms == pytest.approx(expected_rtt_ms(NEUTRAL_KM) + UNMEASURED_SERVICE_MS)
+    assert ranked[0].score_ms == pytest.approx(expected_rtt_ms(NEUTRAL_KM) + TRANSFER_MS + UNMEASURED_SERVICE_MS)
 
 
 def test_an_instance_that_has_answered_nothing_yet_is_taken_for_a_typical_one(make_instance: MakeInstance) -> None:
@@ -210,8 +213,9 @@ def test_a_score_is_explained_by_its_terms(make_instance: MakeInstance) -> None:
     assert reasons.wait_ms > 0
     # A million requests: 100,000 s of a quarter of the instance at 3.60 an hour, and 10 GB.
     assert reasons.cost_per_million == pytest.approx(25 + 10)
-    whole = reasons.rtt_ms + reasons.service_ms + reasons.wait_ms + reasons.crowding_ms + reasons.cost_ms
-    assert candidate.score_ms == pytest.approx(whole + reasons.matchers_ms, abs=0.01)
+    response_ms = reasons.rtt_ms + reasons.transfer_ms + reasons.service_ms + reasons.wait_ms
+    whole = response_ms + reasons.crowding_ms + reasons.cost_ms + reasons.matchers_ms
+    assert candidate.score_ms == pytest.approx(whole, abs=0.01)
 
 
 def test_the_instance_in_use_stays_first_until_another_is_clearly_better(make_instance: MakeInstance) -> None:
@@ -290,38 +294,114 @@ def test_many_that_ask_at_once_are_spread_by_what_there_is_room_for(make_instanc
     assert told["near"] > 60
 
 
+def reported(reports: Reports, place: Location, node: str, expected_ms: float = 10, **measured: float) -> None:
+    reports.add(place, node, Report(instance="i", **measured), expected_ms, now=0.0)
+
+
+def late_ms(reports: Reports, place: Location, node: str, now: float = 0.0) -> float:
+    known = reports.known(place, [node], now)
+    assert known is not None
+    return float(known.late_ms[0])
+
+
 def test_what_devices_nearby_measured_replaces_the_model(make_instance: MakeInstance) -> None:
     near = make_instance("near", node="slow", location=HANGZHOU)
     far = make_instance("far", node="fast", location=BEIJING)
-    reports = Reports()
+    reports, pool = Reports(), pool_of([near, far])
     for _ in range(20):
-        reports.add(HANGZHOU, "slow", Report(instance="near", rtt_ms=200), now=0.0)
-        reports.add(HANGZHOU, "fast", Report(instance="far", rtt_ms=15), now=0.0)
+        reported(reports, HANGZHOU, "slow", 10, rtt_ms=200)
+        reported(reports, HANGZHOU, "fast", expected_rtt_ms(distance_km(HANGZHOU, BEIJING)), rtt_ms=15)
     ask = Ask(lat=30.3, lon=120.2, explain=True)
-    told = rank_pool(pool_of([near, far]), ask, now=0.0, measured=reports.weighed(HANGZHOU, 0.0))
+    told = rank_pool(pool, ask, now=0.0, known=reports.known(HANGZHOU, pool.nodes, 0.0))
     assert [candidate.instance.id for candidate in told] == ["far", "near"]
     assert [candidate.reasons.rtt_from for candidate in told if candidate.reasons] == ["reports", "reports"]
-    assert reports.weighed(BEIJING, 0.0) == {}
-    later = rank_pool(pool_of([near, far]), ask, now=0.0, measured=reports.weighed(HANGZHOU, 6 * 3600.0))
+    assert reports.known(BEIJING, pool.nodes, 0.0) is None
+    later = rank_pool(pool, ask, now=0.0, known=reports.known(HANGZHOU, pool.nodes, 12 * 3600.0))
     assert [candidate.instance.id for candidate in later] == ["near", "far"]
 
 
 @given(st.lists(st.floats(1, 60_000), min_size=1, max_size=80))
-def test_an_estimate_lies_within_what_was_reported(measured: list[float]) -> None:
+def test_an_estimate_lies_between_what_is_expected_and_what_was_reported(measured: list[float]) -> None:
     reports = Reports()
     for number, rtt_ms in enumerate(measured):
-        reports.add(HANGZHOU, "node", Report(instance="i", rtt_ms=rtt_ms), now=float(number))
-    [(estimate, weight)] = reports.weighed(HANGZHOU, float(len(measured))).values()
-    assert min(measured) * (1 - 1e-9) <= estimate <= max(measured) * (1 + 1e-9)
-    assert 0 < weight <= 51
+        reports.add(HANGZHOU, "node", Report(instance="i", rtt_ms=rtt_ms), 20.0, now=float(number))
+    known = reports.known(HANGZHOU, ["node", "another"], float(len(measured)))
+    assert known is not None
+    for estimate in 20 + known.late_ms:
+        assert min(20.0, *measured) - 1e-6 <= estimate <= max(20.0, *measured) + 1e-6
+    assert 0 < known.reports[0] <= 53
+    assert known.reports[1] == 0
 
 
 def test_one_liar_among_many_moves_an_estimate_little() -> None:
     reports = Reports()
     for _ in range(30):
-        reports.add(HANGZHOU, "node", Report(instance="i", rtt_ms=20), now=0.0)
-    reports.add(HANGZHOU, "node", Report(instance="i", rtt_ms=60_000), now=0.0)
-    assert reports.weighed(HANGZHOU, 0.0)["node"][0] < 25
+        reported(reports, HANGZHOU, "node", 10, rtt_ms=20, uplink_mbps=10)
+    reported(reports, HANGZHOU, "node", 10, rtt_ms=60_000, uplink_mbps=1e-6)
+    known = reports.known(HANGZHOU, ["node"], 0.0)
+    assert known is not None
+    assert known.late_ms[0] < 25
+    assert 8e3 / known.uplink_ms_per_mb[0] > 5
+
+
+def test_an_area_takes_its_neighbours_word_until_it_has_its_own() -> None:
+    reports, next_door = Reports(), Location(lat=30.27, lon=120.9)
+    for _ in range(20):
+        reported(reports, HANGZHOU, "node", 10, rtt_ms=50)
+    assert 20 < late_ms(reports, next_door, "node") < 40
+    for _ in range(20):
+        reported(reports, next_door, "node", 10, rtt_ms=12)
+    assert late_ms(reports, next_door, "node") < 10
+    assert late_ms(reports, HANGZHOU, "node") > 35
+
+
+def test_an_area_with_a_slow_access_network_expects_the_same_of_nodes_that_it_has_not_measured() -> None:
+    reports = Reports()
+    for number in range(12):
+        reported(reports, HANGZHOU, f"n{number}", 10, rtt_ms=60, uplink_mbps=2)
+    known = reports.known(HANGZHOU, ["new"], 0.0)
+    assert known is not None
+    assert known.reports[0] == 0
+    assert known.late_ms[0] > 20
+    assert 8e3 / known.uplink_ms_per_mb[0] < 5
+
+
+def test_the_more_a_frame_weighs_the_more_the_uplink_counts(make_instance: MakeInstance) -> None:
+    pool = pool_of([make_instance("near", node="slow", location=HANGZHOU), make_instance("far", location=BEIJING)])
+    reports = Reports()
+    for _ in range(20):
+        reported(reports, HANGZHOU, "slow", rtt_ms=10, uplink_mbps=2)
+        reported(reports, HANGZHOU, "node-1", rtt_ms=35, uplink_mbps=40)
+    known = reports.known(HANGZHOU, pool.nodes, 0.0)
+
+    def best(request_bytes: int) -> Candidate:
+        ask = Ask(lat=30.27, lon=120.16, request_bytes=request_bytes, explain=True)
+        return rank_pool(pool, ask, now=0.0, known=known)[0]
+
+    assert best(1_000).instance.id == "near"
+    assert best(500_000).instance.id == "far"
+    reasons = best(500_000).reasons
+    assert reasons is not None
+    assert reasons.transfer_ms == pytest.approx(500_000 * 8 / 40e6 * 1e3, rel=0.2)
+
+
+def test_the_last_candidate_is_one_that_is_worth_measuring(make_instance: MakeInstance) -> None:
+    """Thirty all alike: each is measured at times, and nobody is sent to find out."""
+    pool = pool_of(make_instance(f"i{n}", node=f"n{n}", location=SHANGHAI) for n in range(30))
+    chance = np.random.default_rng(1)
+    told = [rank_pool(pool, Ask(lat=30.27, lon=120.16, limit=3), now=0.0, chance=chance) for _ in range(600)]
+    assert all(len({candidate.instance.id for candidate in three}) == 3 for three in told)
+    assert len({three[0].instance.id for three in told}) == 1
+    assert len({three[2].instance.id for three in told}) == 28
+    reports = Reports()
+    for n in range(2, 29):
+        for _ in range(20):
+            reported(reports, HANGZHOU, f"n{n}", 10, rtt_ms=30)
+    known = reports.known(HANGZHOU, pool.nodes, 0.0)
+    asked = Ask(lat=30.27, lon=120.16, limit=3)
+    ranked = [rank_pool(pool, asked, now=0.0, known=known, chance=chance) for _ in range(200)]
+    last = [three[2].instance.node for three in ranked]
+    assert sum(last.count(f"n{n}") for n in (0, 1, 29)) > 100  # of the three that nobody has measured
 
 
 def test_a_matcher_moves_instances_and_rules_them_out(make_instance: MakeInstance) -> None:

@@ -17,7 +17,7 @@ from .errors import StoreError, UnknownServiceError
 from .events import Events
 from .fleet import Column, Pool, Registry
 from .metrics import Metrics, ServiceFigures
-from .selection import Matcher, Reports, rank, side
+from .selection import NEUTRAL_KM, Matcher, Reports, distance_km, expected_rtt_ms, rank, side
 from .store import Collection, Keeper, Key, Kind, Mirror, Store
 
 _log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Broker:
             pool,
             ask,
             now=now,
-            measured=self._reports.weighed(ask.place, now) if ask.place else None,
+            known=self._reports.known(ask.place, pool.nodes, now) if ask.place else None,
             matchers=self._matchers,
             avoid=frozenset(self.draining.items),
             objective=sharing.objective,
@@ -188,11 +188,13 @@ class Broker:
 
     def report(self, place: Location, reports: list[Report]) -> int:
         """Take in what a device measured; returns how many were about instances that are known."""
-        known = [(self._registry.get(report.instance), report) for report in reports]
-        for instance, report in known:
-            if instance is not None:
-                self._reports.add(place, instance.node, report, self._clock())
-        return sum(instance is not None for instance, _ in known)
+        known = 0
+        for report in reports:
+            if (instance := self._registry.get(report.instance)) is not None:
+                km = NEUTRAL_KM if instance.location is None else distance_km(place, instance.location)
+                self._reports.add(place, instance.node, report, expected_rtt_ms(km), self._clock())
+                known += 1
+        return known
 
     @property
     def failure(self) -> StoreError | None:

@@ -88,6 +88,8 @@ class Reasons(BaseModel):
     """The expected round trip."""
     rtt_from: Literal["distance", "reports", "unknown place"]
     """Where that comes from: a model of the distance, what devices nearby measured, or nothing but a default."""
+    transfer_ms: float = 0.0
+    """Expected for the request's bytes on the uplink."""
     service_ms: float
     """The instance's own time for a request."""
     wait_ms: float

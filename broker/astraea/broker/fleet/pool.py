@@ -57,8 +57,7 @@ class Pool:
         self._lease_s = lease_s
         self.instances: list[Instance] = []
         self.rows: dict[str, int] = {}
-        self._by_node: dict[str, list[int]] | None = None
-        """Rows by node; None when it has to be made anew."""
+        self._nodes: list[str] | None = None
         self._columns = np.empty((len(Column) + _BUCKETS, _FIRST_ROWS))
         self._bucket_s = claim_s * _LATENESS / (_BUCKETS - 1)  # the one that is being filled comes on top
         self._bucket = 0
@@ -75,13 +74,12 @@ class Pool:
         """Points on the unit sphere, 3 x rows."""
         return self._columns[: Column.Z + 1, : len(self.instances)]
 
-    def rows_on(self, node: str) -> Sequence[int]:
-        """The rows of the instances on a node."""
-        if self._by_node is None:
-            self._by_node = {}
-            for row, instance in enumerate(self.instances):
-                self._by_node.setdefault(instance.node, []).append(row)
-        return self._by_node.get(node, ())
+    @property
+    def nodes(self) -> Sequence[str]:
+        """The nodes of the instances, by row; the same list until they change."""
+        if self._nodes is None:
+            self._nodes = [instance.node for instance in self.instances]
+        return self._nodes
 
     def put(self, instance: Instance, expires_at: float) -> None:
         """Add an instance or take over what is new about it."""
@@ -118,7 +116,7 @@ class Pool:
 
     def remove(self, instance_id: str) -> None:
         """Forget an instance; the last one takes its row."""
-        self._by_node = None
+        self._nodes = None
         row = self.rows.pop(instance_id)
         last = self.instances.pop()
         if last.id != instance_id:
@@ -159,7 +157,7 @@ class Pool:
         self._columns[Column.CLAIMED] = self._columns[len(Column) :].sum(axis=0)
 
     def _add(self, instance: Instance) -> None:
-        self._by_node = None
+        self._nodes = None
         row = len(self.instances)
         if row == self._columns.shape[1]:
             self._columns = np.concatenate((self._columns, np.empty_like(self._columns)), axis=1)
@@ -181,7 +179,7 @@ class Pool:
     def _renew(self, row: int, instance: Instance) -> None:
         known, self.instances[row] = self.instances[row], instance
         if known.node != instance.node:
-            self._by_node = None
+            self._nodes = None
         values = self._columns[:, row]
         in_flight, _, service_ms = values[Column.IN_FLIGHT : Column.CLAIMED].tolist()
         in_flight += _SMOOTHING * (instance.load.in_flight - in_flight)

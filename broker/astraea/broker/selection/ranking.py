@@ -1,8 +1,9 @@
 """Puts the instances of a service in order for one device.
 
-score = round trip + service + wait + crowding + (cost x what a unit of it is worth) + what matchers add
+score = round trip + transfer + service + wait + crowding + (cost x what a unit of it is worth) + what matchers add
 
 - The round trip is what devices of that area measured, and what the distance lets expect as far as they did not.
+- The transfer is the request's size over the uplink that they measured, and over a usual one as far as they did not.
 - The service time is the instance's own recent median; one that has answered nothing yet is taken for a typical one.
 - The wait follows from the load that heartbeats report, or from the devices that have been told to go there, whichever
   is more: thousands that ask between two heartbeats don't all get the same answer.
@@ -10,9 +11,11 @@ score = round trip + service + wait + crowding + (cost x what a unit of it is wo
 - Beyond that, the more the best is in use the more chance there is in the order: brokers that don't know of each
   other's answers yet still spread devices over those that are about as good.
 - A device that says which instance it uses keeps it at the top until another is better by a margin.
+- The last of three candidates or more is one that may be better than the first, for all that is known, if there is
+  any. Devices compare their candidates anyway, and report what they find: nobody is sent there to find out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isnan
 from typing import NamedTuple
 
@@ -25,18 +28,22 @@ from astraea.protocol.broker_api import Ask, Objective
 from ..fleet import Column, Pool
 from .geography import NEUTRAL_KM, distances_km, expected_rtt_ms
 from .matchers import Matcher
-from .reports import PRIOR_REPORTS
+from .reports import PRIOR_REPORTS, UPLINK_MBPS, Known
 from .waiting import wait_and_crowding_ms
 
 Floats = NDArray[np.float64]
 
 UNMEASURED_SERVICE_MS = 50.0
 """Assumed when no instance has answered anything yet; one without a time of its own gets the median of the others."""
+_USED = 2
+"""Candidates that a device may be sent to: one, and another if that fails."""
 MS_PER_COST = {Objective.LATENCY: 0.0, Objective.BALANCED: 1.0, Objective.COST: 20.0}
 """What one unit of currency, for a million requests, is worth in milliseconds of each request."""
 SPREAD_MS = 2.0
 """How far apart two scores may be and still change places by chance often, when the best instance is full."""
-HOLD_MS, HOLD_SHARE = 2.0, 0.03
+UNSURE = 0.3
+"""By what share round trips are assumed to scatter around what the distance lets expect, as a standard deviation."""
+HOLD_MS, HOLD_SHARE = 2.0, 0.01
 """By how much another must be better than the one in use: moving costs a device a new connection and a cold link."""
 
 
@@ -46,7 +53,8 @@ class _Terms(NamedTuple):
     km: Floats
     rtt_ms: Floats
     measured: Floats
-    """Weight of reports in the round trip; 0 for none."""
+    """By how many reports."""
+    transfer_ms: Floats
     service_ms: Floats
     use: Floats
     wait_ms: Floats
@@ -56,7 +64,7 @@ class _Terms(NamedTuple):
     matchers_ms: Floats
 
     def scores(self) -> Floats:
-        response_ms = self.rtt_ms + self.service_ms + self.wait_ms
+        response_ms = self.rtt_ms + self.transfer_ms + self.service_ms + self.wait_ms
         return np.asarray(response_ms + self.crowding_ms + self.cost_ms + self.matchers_ms)
 
 
@@ -65,7 +73,7 @@ def rank(
     ask: Ask,
     *,
     now: float,
-    measured: Mapping[str, tuple[float, float]] | None = None,
+    known: Known | None = None,
     matchers: Sequence[Matcher] = (),
     avoid: frozenset[str] = frozenset(),
     objective: Objective = Objective.LATENCY,
@@ -80,7 +88,7 @@ def rank(
         pool: the service's instances.
         ask: what the device wants.
         now: seconds of the clock that leases are counted by.
-        measured: for nodes that devices around there have measured, round trip in ms and weight in reports.
+        known: what devices around there have measured, by row; None for nothing.
         matchers: third parties' judges.
         avoid: nodes that are being drained.
         objective: for a device that names none.
@@ -90,7 +98,7 @@ def rank(
     admitted = _admitted(pool, ask, now, avoid, revision)
     if not admitted.any():
         return []
-    terms = _terms(pool, ask, measured or {}, MS_PER_COST[ask.objective or objective])
+    terms = _terms(pool, ask, known, MS_PER_COST[ask.objective or objective])
     if ask.max_km is not None:
         admitted &= terms.km <= ask.max_km
     for matcher in matchers:
@@ -101,6 +109,10 @@ def rank(
     scores = terms.scores()
     best = _order(pool, rows, _spread(scores[rows], terms.use[rows], chance), terms, ask.limit)
     best = _held(best, pool.rows.get(ask.current or ""), admitted, scores, ask.limit)
+    if chance is not None and ask.place is not None and len(best) > _USED:
+        admitted[best[:_USED]] = False
+        promising = _promising(np.flatnonzero(admitted), float(scores[best[0]]), scores, terms, chance)
+        best[-1] = best[-1] if promising is None else promising
     return [_candidate(pool.instances[row], row, float(scores[row]), terms, ask) for row in best]
 
 
@@ -125,13 +137,15 @@ def _fits(instance: Instance, ask: Ask, avoid: frozenset[str], revision: str | N
     )
 
 
-def _terms(pool: Pool, ask: Ask, measured: Mapping[str, tuple[float, float]], ms_per_cost: float) -> _Terms:
+def _terms(pool: Pool, ask: Ask, known: Known | None, ms_per_cost: float) -> _Terms:
     here = ask.place
     km = np.full(len(pool), np.nan) if here is None else distances_km(pool.places, here)
     rtt_ms = _model_rtt_ms(km)
-    weight = np.zeros(len(pool))
-    if measured:
-        _blend(pool, measured, rtt_ms, weight)
+    measured, uplink_ms_per_mb = np.zeros(len(pool)), np.full(len(pool), 8e3 / UPLINK_MBPS)
+    if known is not None:
+        rtt_ms = np.maximum(rtt_ms + known.late_ms, rtt_ms / 4)  # no path is shorter than the straight one
+        measured, uplink_ms_per_mb = known.reports, known.uplink_ms_per_mb
+    transfer_ms = uplink_ms_per_mb * (ask.request_bytes / 1e6)
     service_ms = _known_service_ms(pool.column(Column.SERVICE_MS))
     capacity = pool.column(Column.CAPACITY)
     claimed = pool.column(Column.CLAIMED) * service_ms / 1e3  # under way at a time, by Little's law
@@ -140,7 +154,7 @@ def _terms(pool: Pool, ask: Ask, measured: Mapping[str, tuple[float, float]], ms
     cost = cost + pool.column(Column.PRICE_PER_GB) * (ask.request_bytes / 1e3)
     wait_ms, crowding_ms = wait_and_crowding_ms(use, capacity, service_ms)
     cost_ms, matchers_ms = cost * ms_per_cost, np.zeros(len(pool))
-    return _Terms(km, rtt_ms, weight, service_ms, use, wait_ms, crowding_ms, cost, cost_ms, matchers_ms)
+    return _Terms(km, rtt_ms, measured, transfer_ms, service_ms, use, wait_ms, crowding_ms, cost, cost_ms, matchers_ms)
 
 
 def _model_rtt_ms(km: Floats) -> Floats:
@@ -150,13 +164,6 @@ def _model_rtt_ms(km: Floats) -> Floats:
 
 def _known_km(km: Floats) -> Floats:
     return np.where(np.isnan(km), NEUTRAL_KM, km)
-
-
-def _blend(pool: Pool, measured: Mapping[str, tuple[float, float]], rtt_ms: Floats, weight: Floats) -> None:
-    for node, (node_ms, reports) in measured.items():
-        for row in pool.rows_on(node):
-            weight[row] = reports
-            rtt_ms[row] += (node_ms - rtt_ms[row]) * reports / (reports + PRIOR_REPORTS)
 
 
 def _known_service_ms(service_ms: Floats) -> Floats:
@@ -203,6 +210,19 @@ def _held(best: list[int], current: int | None, admitted: NDArray[np.bool_], sco
     return [current, *(row for row in best if row != current)][:limit]
 
 
+def _promising(
+    rows: NDArray[np.int_], to_beat: float, scores: Floats, terms: _Terms, chance: np.random.Generator
+) -> int | None:
+    """One of these rows that may be better than a score for all that is known; None if none is likely to be.
+
+    Thompson sampling: W. R. Thompson, "On the likelihood that one unknown probability exceeds another", Biometrika 25
+    (1933); each row is drawn as often as it is likely to be the best.
+    """
+    unsure_ms = UNSURE * terms.rtt_ms[rows] / np.sqrt(1 + terms.measured[rows] / PRIOR_REPORTS)
+    drawn = scores[rows] + unsure_ms * chance.standard_normal(rows.size)
+    return int(rows[drawn.argmin()]) if drawn.min() < to_beat else None
+
+
 def _candidate(instance: Instance, row: int, score_ms: float, terms: _Terms, ask: Ask) -> Candidate:
     km = float(terms.km[row])
     known = not isnan(km)
@@ -217,10 +237,10 @@ def _candidate(instance: Instance, row: int, score_ms: float, terms: _Terms, ask
 def _reasons(row: int, terms: _Terms, known: bool) -> Reasons:
     figures = {
         name: round(float(getattr(terms, name)[row]), 3)
-        for name in ("rtt_ms", "service_ms", "wait_ms", "crowding_ms", "use")
+        for name in ("rtt_ms", "service_ms", "wait_ms", "crowding_ms", "use", "transfer_ms")
     }
     return Reasons(
-        rtt_from="reports" if terms.measured[row] >= PRIOR_REPORTS else "distance" if known else "unknown place",
+        rtt_from="reports" if terms.measured[row] >= 2 * PRIOR_REPORTS else "distance" if known else "unknown place",
         cost_per_million=round(float(terms.cost[row]), 3),
         cost_ms=round(float(terms.cost_ms[row]), 3),
         matchers_ms=round(float(terms.matchers_ms[row]), 3),
