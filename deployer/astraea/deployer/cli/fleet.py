@@ -1,18 +1,23 @@
 """The engine that a verb asks, and the nodes it has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.markup import escape
 
-from ..engines import ClusterEngine, ContainerEngine, Engine
+from astraea.protocol import MissingExtraError
+
+from ..engines import ClusterEngine, ContainerEngine, Engine, InstancePlan
 from ..engines.process import ProcessEngine
 from ..errors import EngineError
-from ..images import default_layout
+from ..images import ServiceImage, default_layout
 from ..nodes import IMPLICIT_NODE, Node, NodeStore, find_nodes
 from .consoles import err
+
+if TYPE_CHECKING:
+    from ..engines.kubernetes import KubernetesEngine
 
 
 class EngineName(StrEnum):
@@ -21,6 +26,7 @@ class EngineName(StrEnum):
     PROCESS = "process"
     DOCKER = "docker"
     SWARM = "swarm"
+    KUBERNETES = "kubernetes"
 
 
 EngineOption = Annotated[
@@ -28,7 +34,7 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         envvar="ASTRAEA_ENGINE",
-        help="What instances run as: processes of this machine, containers on each node, or those of a Docker Swarm.",
+        help="What runs instances: this machine as processes, containers on each node, a Docker Swarm, or Kubernetes.",
     ),
 ]
 
@@ -42,6 +48,8 @@ class Fleet(NamedTuple):
     """The same engine, if it starts instances from images in a registry."""
     cluster: ClusterEngine | None = None
     """The same engine, if the nodes are its own rather than those that were added."""
+    render: Callable[[Sequence[InstancePlan], ServiceImage], list[dict[str, Any]]] | None = None
+    """Tells what starting instances would apply, if the engine takes objects of Kubernetes."""
 
     def set_drained(self, name: str, *, drained: bool) -> None:
         """Have nothing more placed on a node, or again.
@@ -74,6 +82,9 @@ def open_fleet(name: EngineName, on_away: Callable[[EngineError], None] = _warn)
     """
     if name is EngineName.PROCESS:
         return Fleet(ProcessEngine(default_layout()), known_nodes())
+    if name is EngineName.KUBERNETES:
+        kubernetes = _kubernetes()
+        return Fleet(kubernetes, kubernetes.nodes(), kubernetes, kubernetes, kubernetes.manifests)
     # Docker's SDK takes a fifth of a second to import, which those who have no containers need not wait for.
     from ..engines.docker import DockerEngine, SwarmEngine, unreachable  # noqa: PLC0415
 
@@ -88,6 +99,19 @@ def open_fleet(name: EngineName, on_away: Callable[[EngineError], None] = _warn)
         on_away(error)
     docker = DockerEngine(reached := tuple(node for node in nodes if node.name not in away))
     return Fleet(docker, reached, docker)
+
+
+def _kubernetes() -> "KubernetesEngine":
+    try:
+        from ..engines.kubernetes import KubernetesEngine  # noqa: PLC0415 - a second that others need not wait for
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("kubernetes"):
+            raise
+        raise MissingExtraError(
+            "--engine kubernetes needs the package 'kubernetes', which is not installed",
+            hint="pip install 'astraea[kubernetes]'",
+        ) from None
+    return KubernetesEngine()
 
 
 def known_nodes() -> tuple[Node, ...]:

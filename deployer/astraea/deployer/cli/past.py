@@ -62,5 +62,6 @@ def rollback(
         canary=None,
         every="0s",
         dry_run=False,
+        render=False,
         timeout=timeout,
     )

@@ -24,6 +24,7 @@ from ..views import deployment_table, status_table, verdict_table
 from .consoles import out, showing_progress
 from .fleet import EngineName, EngineOption, Fleet, open_fleet
 from .images import AllowOption, container_image, meant_spec, process_image
+from .rendering import rendered
 
 app = typer.Typer(add_completion=False)
 
@@ -65,6 +66,9 @@ def deploy(
     ] = None,
     every: Annotated[str, typer.Option(metavar="30s|2m|1h", help="How long each of those steps is watched.")] = "2m",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say where it would run, and why.")] = False,
+    render: Annotated[
+        bool, typer.Option("--render", help="Only print what would be applied to Kubernetes, as YAML.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all instances to serve.")] = 300.0,
 ) -> None:
     """Run a service on the nodes that suit it, one instance on each, and wait until it serves.
@@ -93,6 +97,9 @@ def deploy(
         settings=settings,
         count=known.release.count if known else None,
     )
+    if render:
+        typer.echo(rendered(release, fleet), nl=False)
+        return
     with showing_progress() as shown:
         done = deployment.deploy(
             release,

@@ -3,11 +3,17 @@
 from . import InstancePlan
 
 
-def serve_options(plan: InstancePlan, port: int) -> list[str]:
-    """What follows the service's folder on the command line."""
+def serve_options(plan: InstancePlan, port: int, *, listen: str | None = None) -> list[str]:
+    """What follows the service's folder on the command line.
+
+    Args:
+        plan: of the instance.
+        port: to listen on.
+        listen: the address to listen on, where it isn't the one that devices reach the node at.
+    """
     node = plan.node
     options: dict[str, object] = {
-        "host": node.host,
+        "host": listen or node.host,
         "port": port,
         "advertise": instance_url(plan, port),
         "broker": plan.broker,
