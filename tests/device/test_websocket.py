@@ -13,7 +13,13 @@ from websockets.exceptions import ConnectionClosed
 
 from astraea.device import CorruptError, DeviceError, RefusedError, UnreachableError
 from astraea.device.errors import NoStreamError
-from astraea.device.transports import AutoTransport, Credential, WebSocketTransport, transport_named
+from astraea.device.transports import (
+    AutoTransport,
+    Credential,
+    SwitchingTransport,
+    WebSocketTransport,
+    transport_named,
+)
 from astraea.protocol import ServerTiming
 from astraea.protocol.stream import (
     SUBPROTOCOL,
@@ -283,6 +289,6 @@ async def test_a_server_with_streams_gets_a_stream(edge: Edge) -> None:
 
 
 def test_a_transport_is_known_by_its_name() -> None:
-    assert isinstance(transport_named("auto", Credential())("http://127.0.0.1:9"), AutoTransport)
+    assert isinstance(transport_named("auto", Credential())("http://127.0.0.1:9"), SwitchingTransport)
     with pytest.raises(DeviceError, match="no transport 'pigeon'; choose from auto, http"):
         transport_named("pigeon", Credential())  # type: ignore[arg-type] # what an app without a type checker might do

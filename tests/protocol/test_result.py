@@ -47,7 +47,7 @@ def test_it_reads_back_from_its_json() -> None:
     )
     assert Result.model_validate_json(whole.to_json()) == whole
     assert json.loads(whole.to_json()) == json.loads(json.dumps(whole.to_dict()))
-    assert whole.to_dict()["sent_as"] == {"width": 320, "height": 240, "quality": 70}
+    assert whole.to_dict()["sent_as"] == {"width": 320, "height": 240, "quality": 70, "video": False}
     assert whole.to_dict()["source"] == "edge/edge-1@1.0"
 
 

@@ -72,9 +72,9 @@ class OffloadClient:
         in_flight: how many frames `stream` and `submit` have under way at once, 1 to 64.
         late: what becomes of an answer that a newer one has overtaken: `"wait"` keeps all in order, `"drop"` leaves
             it out, `"stale"` gives it as it comes and marks it.
-        transport: what carries frames: `"websocket"`, `"http"`, or `"auto"` for the first where the server offers it;
-            `"webrtc"` sends them as one video, by `"auto"` while that can't be; or what opens the way to an edge
-            server's address.
+        transport: what carries frames: `"websocket"`; `"http"`; `"webrtc"`, which sends them as one video while that
+            can be; `"auto"` for the first where the server offers it, else the second, and the third for as long as a
+            narrow link makes it the sooner one; or what opens the way to an edge server's address.
         on_event: hears of every frame, switch and outage, on the client's own thread.
 
     Raises:

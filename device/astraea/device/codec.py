@@ -17,6 +17,8 @@ class Payload(NamedTuple):
 
     data: bytes
     media_type: str
+    keyframe: bool = False
+    """Whether it is one of a video that refers to none before it: its size says nothing of those that follow."""
 
 
 def check_picture(image: NDArray[np.uint8]) -> None:

@@ -19,12 +19,14 @@ class Size(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """A resolution and a JPEG quality."""
+    """A resolution and a JPEG quality, or a video."""
 
     quality: int = DEFAULT_QUALITY
     """JPEG quality, 1 to 100."""
     max_side: int | None = None
     """The longer side of the image sent is at most this many pixels; None sends it as large as it is."""
+    video: bool = False
+    """As a frame of a video, whose quality is its encoder's own, if there is a connection for one."""
 
     def size(self, original: Size) -> Size:
         """What an image of that size is scaled to; none is enlarged."""
@@ -36,4 +38,5 @@ class Encoding(NamedTuple):
 
     def __str__(self) -> str:
         """As reports name it: `320 px q70`."""
-        return f"{'full size' if self.max_side is None else f'{self.max_side} px'} q{self.quality}"
+        size = "full size" if self.max_side is None else f"{self.max_side} px"
+        return f"{size} {'video' if self.video else f'q{self.quality}'}"

@@ -135,6 +135,9 @@ class Profile(_Part):
     rungs: tuple[Rung, ...] = Field(default=(), max_length=32)
     """The encodings measured, in any order. Without any, a ladder measured elsewhere is scaled by the keys above."""
     power: PowerModel = PowerModel()
+    video_loss: float = Field(default=0.005, ge=0, le=1)
+    """How much less accurate answers to a video are than to full quality: by `python -m benchmarks.transports`, some
+    tenths of a point. With 1, none is sent as a video."""
     price: Price = Price()
     """Of the edge, where no broker tells its price."""
 

@@ -24,6 +24,8 @@ class SentImage:
     width: int
     height: int
     quality: int
+    video: bool = False
+    """Whether it went as a frame of a video instead, in the quality of its encoder."""
 
 
 class Result(BaseModel):

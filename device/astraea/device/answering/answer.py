@@ -58,7 +58,7 @@ def read_reply(exchange: Exchange, original: Size, *, encode_ms: float) -> Answe
         tier=target.tier,
         detections=detections,
         output=None if detects else document,
-        sent_as=SentImage(sent.width, sent.height, exchange.encoding.quality),
+        sent_as=SentImage(sent.width, sent.height, exchange.encoding.quality, exchange.encoding.video),
         bytes_sent=exchange.size_bytes,
         encode_ms=encode_ms,
         network_ms=reply.network_ms,

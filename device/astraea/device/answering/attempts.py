@@ -6,7 +6,7 @@ from math import inf
 from time import monotonic, perf_counter
 
 from ..camera import Frame
-from ..codec import Payload
+from ..codec import JPEG_MEDIA_TYPE, Payload
 from ..decision import LOCAL, Decision, Policy
 from ..encoding import Encoding, Size
 from ..engine import LocalEngine
@@ -135,8 +135,11 @@ class Attempts:
         start = perf_counter()
         payload = await self._encode(name, frame, encoding)
         encode_ms = (perf_counter() - start) * 1000
+        if payload.media_type == JPEG_MEDIA_TYPE:
+            encoding = encoding._replace(video=False)  # the video's connection has just ended
         size_bytes = len(payload.data)
-        self._policy.observe_encoding(size, encoding, size_bytes, encode_ms)
+        if not payload.keyframe:
+            self._policy.observe_encoding(size, encoding, size_bytes, encode_ms)
         asyncio.get_running_loop().call_later(self._targets.pace_s(name, size_bytes), passed)
         exchange = await self._targets.send(
             name, payload, encoding, give_up_ms=decision.give_up_ms, traceparent=traceparent(frame.trace_id)

@@ -20,12 +20,14 @@ from ..encoding import Encoding
 from ..errors import LateError, TransportError, UnreachableError
 from ..events import CandidatesChanged, Events, TargetBack, TargetLost
 from ..tasks import Tasks
-from ..transports import PictureEncoder, Reply, Transport
+from ..transports import PictureEncoder, Reply, Transport, VideoTransport
 
 _log = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 """How often the policy is asked for probes."""
+_VIDEO_TICK_S = 0.5
+"""How often it is asked whether a target should get a video."""
 _PROBE_TIMEOUT_S = 1.0
 _REPORT_EVERY_S = 60.0
 _LINGER_S = 2.0
@@ -89,6 +91,7 @@ class Targets:
             await asyncio.gather(*self._send_probes())
         self._tasks.spawn(self._keep_probing())
         self._tasks.spawn(self._keep_reporting())
+        self._tasks.spawn(self._keep_videos())
         self._tasks.spawn(self._roster.keep_fresh(lambda: self._in_use, lambda: self._policy.has_remote))
 
     async def close(self) -> None:
@@ -119,7 +122,7 @@ class Targets:
         """
         self._in_use = name
         sent_at = monotonic()
-        self._policy.observe_sent(name, size_bytes=len(payload.data), now=sent_at)
+        self._policy.observe_sent(name, size_bytes=len(payload.data), now=sent_at, encoding=encoding)
         try:
             way = self._ways.get(name)
             if way is None:
@@ -205,6 +208,16 @@ class Targets:
         while True:
             await asyncio.sleep(_TICK_S)
             self._send_probes()
+
+    async def _keep_videos(self) -> None:
+        while True:
+            await asyncio.sleep(_VIDEO_TICK_S)
+            ways = {name: way.transport for name, way in self._ways.items()}
+            videos = {name: transport for name, transport in ways.items() if isinstance(transport, VideoTransport)}
+            wanted = self._policy.video_wanted(monotonic()) if videos else None
+            for name, transport in videos.items():
+                transport.want_video(name == wanted)
+                self._policy.offer_video(name, ready=transport.has_video)
 
     async def _keep_reporting(self) -> None:
         while True:

@@ -18,6 +18,7 @@ LOCAL = "local"
 _SURE_SIGMAS = 6.0
 """What is below a bound by so many standard deviations surely is, though spreads are themselves guesses."""
 _SPARING = {"energy", "cost"}
+_NOTHING = Estimate(0.0, 0.0)
 
 
 class Knowledge:
@@ -59,6 +60,11 @@ class Knowledge:
         remote = self._remotes.get(target)
         return remote.link if remote else None
 
+    def offer_video(self, target: str, *, ready: bool) -> None:
+        """Say whether there is a connection for a video to a target now."""
+        if remote := self._remotes.get(target):
+            remote.video.ready = ready
+
     def encode_ms(self, encoding: Encoding) -> float:
         """What scaling and encoding a frame so is believed to take."""
         return self._ladder.encode_ms(encoding)
@@ -72,10 +78,11 @@ class Knowledge:
         """A frame of that size was scaled and encoded for sending."""
         self._ladder.observe(encoding, size, size_bytes, ms)
 
-    def observe_sent(self, target: str, *, size_bytes: int, now: float) -> None:
+    def observe_sent(self, target: str, *, size_bytes: int, now: float, encoding: Encoding | None = None) -> None:
         """A frame or probe goes out to a target; its answer or failure names this time as `sent_at`."""
         if remote := self._remotes.get(target):
-            remote.outstanding.send(size_bytes, now)
+            extra = remote.video.extra_ms.estimate if encoding and encoding.video else _NOTHING
+            remote.outstanding.send(size_bytes, now, extra.ms + extra.spread_ms)
 
     def observe_answer(
         self,
@@ -90,8 +97,15 @@ class Knowledge:
     ) -> None:
         """A target answered a frame: `network_ms` is the exchange less the server's own `server_ms`."""
         if remote := self._remotes.get(target):
-            remote.served(self._ladder.rung(encoding), server_ms, now)
-            remote.hear(size_bytes, network_ms, sent_at, now)
+            rung = self._ladder.rung(encoding)
+            links_ms: float | None = network_ms
+            if encoding and encoding.video:
+                links_ms = remote.video.served(
+                    rung, server_ms=server_ms, network_ms=network_ms, size_bytes=size_bytes, link=remote.link, now=now
+                )
+            else:
+                remote.served(rung, server_ms, now)
+            remote.hear(size_bytes, links_ms, sent_at, now)
 
     def observe_probe(self, target: str, *, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
         """A target answered a probe."""
@@ -109,7 +123,14 @@ class Knowledge:
             remote.fail(sent_at, now)
 
     def _options(
-        self, rungs: Sequence[Rung], size: Size, now: float, *, local_queue: int = 0, enough_ms: float = 0.0
+        self,
+        rungs: Sequence[Rung],
+        size: Size,
+        now: float,
+        *,
+        local_queue: int = 0,
+        enough_ms: float = 0.0,
+        any_video: bool = False,
     ) -> list[Option]:
         """The ways to answer a frame of that size now.
 
@@ -119,6 +140,7 @@ class Knowledge:
             now: the time of the question.
             local_queue: frames that the device has begun on, or will before this one.
             enough_ms: when a rung surely takes no longer than this, those that follow it are left out.
+            any_video: whether to count in videos that there is no connection for.
         """
         usable = {target: remote for target, remote in self._remotes.items() if remote.usable}
         if self._local is None:
@@ -127,6 +149,8 @@ class Knowledge:
         options: list[Option] = []
         for target, remote in usable.items():
             options += self._remote(target, remote, frames, now, enough_ms)
+            if (any_video or remote.video.ready) and (self._ladder.video_held or self._aim == "accuracy"):
+                options.append(self._as_video(target, remote, size, now))
         if self._local is not None:
             ms, spread_ms = self._local.estimate
             turns = 1 + local_queue
@@ -149,6 +173,17 @@ class Knowledge:
             yield Option(target, rung, ms, spread_ms, late_ms, rung.accuracy, spent)
             if ms + _SURE_SIGMAS * spread_ms <= enough_ms:
                 return
+
+    def _as_video(self, target: str, remote: Remote, size: Size, now: float) -> Option:
+        encoder = self._ladder.video
+        size_bytes = round(encoder.share.median * self._ladder.frame_bytes(size))
+        way = remote.link.expect(size_bytes, now)
+        ms, spread_ms = remote.video.expect(encoder, way.ms, way.spread_ms)
+        rung, spent = encoder.rung, 0.0
+        if self._aim in _SPARING:
+            encode_ms, server_ms = rung.encode_ms * encoder.slowness.median, rung.edge_ms * remote.video.slowness.median
+            spent = self._spent(remote, size_bytes, encode_ms, server_ms, ms)
+        return Option(target, rung, ms, spread_ms, remote.late_ms(now), rung.accuracy, spent)
 
     def _spent(self, remote: Remote, size_bytes: int, encode_ms: float, server_ms: float, total_ms: float) -> float:
         """What sending a frame takes of what the objective spares."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ..encoding import Encoding, Size
 from ..profile import Profile, Rung
 from .estimates import Estimate, Recent
+from .video import VideoEncoder, video_rung
 
 _UNSEEN_SHARE = 2 / 3
 """Until a frame has been encoded it is taken for smaller than the profile's, for probes are measured by it."""
@@ -34,6 +35,8 @@ class Ladder:
         self.rungs = profile.ladder[::-1]
         self.full = max(self.rungs, key=lambda rung: (rung.accuracy, -rung.bytes))
         self.held = tuple(rung for rung in self.rungs if rung.accuracy >= self.full.accuracy - accuracy_loss)
+        self.video = VideoEncoder(video_rung(self.full, profile.video_loss))
+        self.video_held = profile.video_loss <= accuracy_loss
         self._profile = profile
         self._by_encoding = {rung.encoding: rung for rung in self.rungs}
         self._usual_size = Size(0, 0)
@@ -47,7 +50,8 @@ class Ladder:
 
     def encode_ms(self, encoding: Encoding) -> float:
         """What encoding a frame so takes."""
-        return self.rung(encoding).encode_ms * self._time_ratio.median
+        slowness = self.video.slowness if encoding.video else self._time_ratio
+        return self.rung(encoding).encode_ms * slowness.median
 
     def encoded(self, rungs: Sequence[Rung], size: Size) -> list[Encoded]:
         """A frame of that size in each of some rungs."""
@@ -71,10 +75,15 @@ class Ladder:
 
     def observe(self, encoding: Encoding, size: Size, size_bytes: int, ms: float) -> None:
         """A frame was encoded."""
+        if encoding.video:
+            self.video.observe(size_bytes, self.frame_bytes(size), ms)
+            return
         rung = self.rung(encoding)
         self._size_ratio.observe(size_bytes / self._usual_bytes(size)[rung.encoding])
         self._time_ratio.observe(ms / rung.encode_ms)
 
     def rung(self, encoding: Encoding | None) -> Rung:
         """The one with that encoding; the full quality for any other."""
+        if encoding and encoding.video:
+            return self.video.rung
         return self._by_encoding.get(encoding, self.full) if encoding else self.full

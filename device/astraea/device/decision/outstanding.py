@@ -15,6 +15,8 @@ class _Sent(NamedTuple):
     size_bytes: int
     """Of one that was given up, 0: whatever is answered after it shows that it was lost, not delayed."""
     at_s: float
+    extra_ms: float = 0.0
+    """Of what its answer takes, what is not the link's."""
 
 
 class Outstanding:
@@ -23,10 +25,10 @@ class Outstanding:
     def __init__(self) -> None:
         self._sent: list[_Sent] = []
 
-    def send(self, size_bytes: int, now: float) -> None:
+    def send(self, size_bytes: int, now: float, extra_ms: float = 0.0) -> None:
         """Note one that begins. At most `_MOST` are kept, of which the oldest tells the most."""
         if len(self._sent) < _MOST:
-            self._sent.append(_Sent(size_bytes, now))
+            self._sent.append(_Sent(size_bytes, now, extra_ms))
 
     def answer(self, size_bytes: int, sent_at: float) -> None:
         """Forget the one sent at `sent_at`, and those sent before it that were no larger: they were overtaken."""
@@ -55,4 +57,4 @@ class Outstanding:
     def _lateness(self, link: Link, now: float) -> Iterator[float]:
         for sent in self._sent:
             ms, spread_ms = link.expect(sent.size_bytes, now)
-            yield (now - sent.at_s) * 1000 - ms - spread_ms - _HICCUP_MS
+            yield (now - sent.at_s) * 1000 - sent.extra_ms - ms - spread_ms - _HICCUP_MS

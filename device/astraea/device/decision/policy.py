@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..encoding import Encoding, Size
 from ..profile import Profile
-from .choice import SURE, cheapest, choose, most_accurate
+from .choice import SURE, cheapest, choose, choose_way, most_accurate
 from .estimates import Estimate
 from .hedge import PRICE, Hedge, hedge
 from .knowledge import LOCAL, Knowledge
@@ -79,6 +79,9 @@ class Policy(Knowledge):
         self._rungs = self._ladder.rungs if self.objective.aim == "accuracy" else self._ladder.held
         self._prober = Prober()
         self._current: str | None = None
+        self._on_video: set[str] = set()
+        """The targets whose last frames went as those of a video."""
+        self._size: Size | None = None
 
     def estimates(self, size: Size, *, now: float, local_queue: int = 0) -> dict[str, Estimate]:
         """What each usable target would take for a frame, were nothing overdue.
@@ -89,7 +92,7 @@ class Policy(Knowledge):
             local_queue: frames that the device has begun on, or will before this one.
         """
         options = self._options(self._rungs, size, now, local_queue=local_queue)
-        return {target: option.time for target, option in _soonest_rungs(options).items()}
+        return {target: option.time for target, option in self._soonest_of_each(options).items()}
 
     def decide(self, size: Size, *, now: float, local_queue: int = 0, age_ms: float = 0.0) -> Decision | None:
         """Choose for a frame; None when nothing can answer it.
@@ -104,29 +107,39 @@ class Policy(Knowledge):
         """
         deadline_ms = self.objective.deadline_ms
         left_ms = None if deadline_ms is None else max(_LEAST_LEFT_MS, deadline_ms - age_ms)
+        self._size = size
         self._prober.save(self._ladder.frame_bytes(size))
         enough_ms = self.objective.deadline_ms or 0.0 if self.objective.aim == "accuracy" else 0.0
         options = self._options(self._rungs, size, now, local_queue=local_queue, enough_ms=enough_ms)
         if not options:
             return None
-        fastest = _soonest_rungs(options)
-        local_ms = fastest[LOCAL].ms if LOCAL in fastest and self._may_hedge else None
-        silent = {target for target in fastest if self._is_silent(target, local_ms, left_ms, now)}
-        asked = [option for option in options if option.target not in silent] if silent else options
-        chosen = self._serve(asked, local_ms, left_ms)
-        if chosen is None:
-            chosen, hedged = self._soonest(asked, local_ms, left_ms)
-        else:
-            hedged = self._hedged(chosen, local_ms, left_ms)
+        fastest = self._soonest_of_each(options)
+        chosen, hedged = self._choose(options, fastest, left_ms, now)
         self._current = chosen.target
+        if chosen.rung and chosen.rung.encoding.video:
+            self._on_video.add(chosen.target)
+        else:
+            self._on_video.discard(chosen.target)
         for target, remote in self._remotes.items():
             if target != chosen.target:
                 remote.rest(now)
+            if target not in self._on_video:
+                remote.video.rest(now)
         others_ms = [option.ms for target, option in fastest.items() if target != chosen.target]
         give_up_ms = max(_GIVE_UP_MS, 2 * min(others_ms)) if others_ms else _GIVE_UP_ALONE_MS
         if hedged.patience_ms < inf:
             give_up_ms = max(give_up_ms, hedged.patience_ms)
         return _decision(chosen, hedged, give_up_ms, fastest)
+
+    def video_wanted(self, now: float) -> str | None:
+        """The target that frames would go to as a video, by the same prediction, were there a connection for one."""
+        if self._size is None:
+            return None
+        options = self._options(self._rungs, self._size, now, any_video=True)
+        if not options:
+            return None
+        chosen, _ = self._choose(options, self._soonest_of_each(options), self.objective.deadline_ms, now)
+        return chosen.target if chosen.rung and chosen.rung.encoding.video else None
 
     def second_opinion(self, size: Size, *, now: float, left_ms: float) -> Decision | None:
         """The most accurate remote way to answer a frame that the device has answered already, if there is time.
@@ -153,6 +166,17 @@ class Policy(Knowledge):
         """The probes to send now; each call schedules the next ones, so send what it returns."""
         return self._prober.due(self._remotes, now)
 
+    def _choose(
+        self, options: Sequence[Option], fastest: Mapping[str, Option], left_ms: float | None, now: float
+    ) -> tuple[Option, Hedge]:
+        local_ms = fastest[LOCAL].ms if LOCAL in fastest and self._may_hedge else None
+        silent = {target for target in fastest if self._is_silent(target, local_ms, left_ms, now)}
+        asked = [option for option in options if option.target not in silent] if silent else options
+        chosen = self._serve(asked, local_ms, left_ms)
+        if chosen is None:
+            return self._soonest(asked, local_ms, left_ms)
+        return chosen, self._hedged(chosen, local_ms, left_ms)
+
     def _serve(self, options: Sequence[Option], local_ms: float | None, left_ms: float | None) -> Option | None:
         """The option that the objective wants; None where that is the soonest, or no other can meet the deadline."""
         aim = self.objective.aim
@@ -167,11 +191,18 @@ class Policy(Knowledge):
     def _soonest(
         self, options: Sequence[Option], local_ms: float | None, left_ms: float | None
     ) -> tuple[Option, Hedge]:
-        fastest = _soonest_rungs(options)
+        fastest = self._soonest_of_each(options)
         hedges = {target: self._hedged(option, local_ms, left_ms) for target, option in fastest.items()}
         costs = {target: Estimate(hedges[target].cost_ms, option.spread_ms) for target, option in fastest.items()}
         target = choose(costs, self._current)
         return fastest[target], hedges[target]
+
+    def _soonest_of_each(self, options: Sequence[Option]) -> dict[str, Option]:
+        """Each target's option that takes the least time."""
+        best, videos = _soonest_rungs(options)
+        for target, video in videos.items():
+            best[target] = choose_way(best.get(target), video, is_video=target in self._on_video) or video
+        return best
 
     def _hedged(self, option: Option, local_ms: float | None, left_ms: float | None) -> Hedge:
         """When the device should begin too: where that pays, or in time for the deadline."""
@@ -209,11 +240,15 @@ def _decision(option: Option, hedged: Hedge, give_up_ms: float, fastest: Mapping
     )
 
 
-def _soonest_rungs(options: Sequence[Option]) -> dict[str, Option]:
-    """Each target's option that takes the least time."""
+def _soonest_rungs(options: Sequence[Option]) -> tuple[dict[str, Option], dict[str, Option]]:
+    """Each target's option that takes the least time, frame by frame; and its video."""
     best: dict[str, Option] = {}
+    videos: dict[str, Option] = {}
     for option in options:
+        if option.rung is not None and option.rung.encoding.video:
+            videos[option.target] = option
+            continue
         soonest = best.get(option.target)
         if soonest is None or option.ms < soonest.ms:
             best[option.target] = option
-    return best
+    return best, videos

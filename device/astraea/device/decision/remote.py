@@ -7,6 +7,7 @@ from ..profile import Price, Rung
 from .estimates import Estimate, Recent
 from .link import Link
 from .outstanding import Outstanding
+from .video import VideoWay
 
 _CONTACT_EVERY_S = 0.25
 _CONTACT_EVERY_MOST_S = 1.0
@@ -27,6 +28,7 @@ class Remote:
     price: Price = field(default_factory=Price)
     link: Link = field(default_factory=Link)
     outstanding: Outstanding = field(default_factory=Outstanding)
+    video: VideoWay = field(default_factory=VideoWay)
     away: bool = False
     """It refused or broke off: only a probe's answer brings it back."""
     heard_at_s: float = -inf
@@ -66,13 +68,14 @@ class Remote:
         if now - self._served_at_s > _BUSY_S:
             self._time_ratio.keep_least()
 
-    def hear(self, size_bytes: int, network_ms: float, sent_at: float, now: float) -> None:
-        """Learn from an exchange; it shows that the instance is there."""
+    def hear(self, size_bytes: int, network_ms: float | None, sent_at: float, now: float) -> None:
+        """Learn from an exchange; it shows that the instance is there, if nothing of the link (None)."""
         if self.away:
             self.link.forget()
             self.away = False
         self.outstanding.answer(size_bytes, sent_at)
-        self.link.observe(size_bytes, network_ms, now)
+        if network_ms is not None:
+            self.link.observe(size_bytes, network_ms, now)
         self.heard_at_s = now
         self.probe_at_s = now + (_PROBE_IDLE_S if self.link.settled else 0.0)
 

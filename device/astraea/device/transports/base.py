@@ -81,6 +81,18 @@ class PictureEncoder(Protocol):
         """What to send for a picture, RGB uint8 H x W x 3; called in any thread, for each frame that is sent."""
 
 
+@runtime_checkable
+class VideoTransport(PictureEncoder, Protocol):
+    """A transport that can carry frames as a video too, when it is told to have a connection for one."""
+
+    @property
+    def has_video(self) -> bool:
+        """Whether frames encoded as a video can go now."""
+
+    def want_video(self, wanted: bool) -> None:
+        """Have a connection for a video soon, or do without; to be said again every now and then."""
+
+
 def refusal(url: str, status: int, body: bytes) -> RefusedError:
     """What to raise for an answer that is none, in the words of its problem document."""
     try:

@@ -7,6 +7,7 @@ from ..errors import DeviceError
 from .auto import AutoTransport
 from .base import Credential, Transport
 from .http import HttpTransport
+from .switching import SwitchingTransport
 from .webrtc import check_webrtc, open_webrtc
 from .websocket import WebSocketTransport
 
@@ -18,7 +19,7 @@ def _video(url: str, credential: Credential) -> Transport:
 
 
 _BY_NAME: dict[str, Callable[[str, Credential], Transport]] = {
-    "auto": AutoTransport,
+    "auto": SwitchingTransport,
     "http": HttpTransport,
     "websocket": WebSocketTransport,
     "webrtc": _video,

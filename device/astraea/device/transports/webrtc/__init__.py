@@ -5,9 +5,13 @@ much the link bears.
 """
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from ...errors import MissingExtraError
 from ..base import Credential, Transport
+
+if TYPE_CHECKING:
+    from .transport import WebRtcTransport
 
 
 def check_webrtc() -> None:
@@ -23,8 +27,16 @@ def check_webrtc() -> None:
             )
 
 
-def open_webrtc(url: str, fallback: Transport, credential: Credential | None = None) -> Transport:
+def open_webrtc(
+    url: str, fallback: Transport, credential: Credential | None = None, *, constant_quality: bool = False
+) -> "WebRtcTransport":
     """A way to an edge server's address that sends frames as a video, and goes the other way while there is no video.
+
+    Args:
+        url: the address.
+        fallback: the other way.
+        credential: what authorises us there.
+        constant_quality: whether frames are to be as good as ever when the link is narrow, rather than as many.
 
     Raises:
         MissingExtraError: aiortc or PyAV isn't installed.
@@ -32,7 +44,7 @@ def open_webrtc(url: str, fallback: Transport, credential: Credential | None = N
     check_webrtc()
     from .transport import WebRtcTransport  # noqa: PLC0415 - takes a third of a second, and may be missing
 
-    return WebRtcTransport(url, fallback, credential)
+    return WebRtcTransport(url, fallback, credential, constant_quality=constant_quality)
 
 
 __all__ = ["check_webrtc", "open_webrtc"]

@@ -28,12 +28,18 @@ _BUFFER_S = 0.5  # of bits that a keyframe may have at once
 class H264Encoder:
     """Encodes the pictures of one video, one after the other.
 
+    Args:
+        constant_quality: whether a picture gets the bits that it needs, whatever it may have. Boards' encoders can't.
+
     Attributes:
         name: of the codec in use, e.g. `libx264`; None before the first picture.
+        keyframe: whether the last picture refers to none before it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, constant_quality: bool = False) -> None:
         self.name: str | None = None
+        self.keyframe = False
+        self._constant_quality = constant_quality
         self._codec: av.VideoCodecContext | None = None
         self._bits_per_frame = 0.0
         self._headers = b""
@@ -53,20 +59,24 @@ class H264Encoder:
         planes = cv2.cvtColor(np.ascontiguousarray(image[:height, :width]), cv2.COLOR_RGB2YUV_I420)
         picture = av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
         picture.pts, picture.time_base = self._count, Fraction(1, _FPS)
-        keyframe = keyframe or self._count == 0
-        picture.pict_type = av.video.frame.PictureType.I if keyframe else av.video.frame.PictureType.NONE
+        self.keyframe = keyframe or self._count == 0
+        picture.pict_type = av.video.frame.PictureType.I if self.keyframe else av.video.frame.PictureType.NONE
         self._count += 1
         data = b"".join(map(bytes, codec.encode(picture)))
-        return self._with_headers(data) if keyframe else data
+        return self._with_headers(data) if self.keyframe else data
 
     def _fitting(self, width: int, height: int, bits_per_frame: float) -> av.VideoCodecContext:
+        bits_per_frame = 0.0 if self._constant_quality else bits_per_frame
         codec = self._codec
         fits = codec is not None and (codec.width, codec.height) == (width, height)
-        if codec is None or not fits or not _LOWER <= bits_per_frame / self._bits_per_frame <= _RAISE:
+        if codec is None or not fits or not self._near(bits_per_frame):
             self._bits_per_frame, self._count, self._headers = bits_per_frame, 0, b""
-            self._codec = codec = _open(width, height, round(bits_per_frame * _FPS))
+            self._codec = codec = _open(width, height, round(bits_per_frame * _FPS) or None)
             self.name = codec.name
         return codec
+
+    def _near(self, bits_per_frame: float) -> bool:
+        return self._constant_quality or _LOWER <= bits_per_frame / self._bits_per_frame <= _RAISE
 
     def _with_headers(self, data: bytes) -> bytes:
         begin = data.find(b"\x00\x00\x01")
@@ -78,7 +88,9 @@ class H264Encoder:
         return self._headers + data
 
 
-def _open(width: int, height: int, bits_per_s: int) -> av.VideoCodecContext:
+def _open(width: int, height: int, bits_per_s: int | None) -> av.VideoCodecContext:
+    if bits_per_s is None:
+        return _opened("libx264", width, height, None, _X264_OPTIONS)
     try:
         return _opened(_HARDWARE, width, height, bits_per_s, {"num_output_buffers": "4", "num_capture_buffers": "2"})
     except (av.FFmpegError, ValueError) as error:  # no such device, or a codec that this build lacks

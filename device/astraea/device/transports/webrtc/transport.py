@@ -48,13 +48,17 @@ class WebRtcTransport:
         url: of the edge server.
         fallback: the other way to it.
         credential: what authorises us, if the server wants to know.
+        constant_quality: whether frames are encoded alike whatever `bitrate` says, by whoever sends no more of them
+            than the link carries.
 
     Attributes:
         bitrate: what the video may send.
         failure: why there is no connection now; None while there is one, or none was tried yet.
     """
 
-    def __init__(self, url: str, fallback: Transport, credential: Credential | None = None) -> None:
+    def __init__(
+        self, url: str, fallback: Transport, credential: Credential | None = None, *, constant_quality: bool = False
+    ) -> None:
         self.bitrate = BitrateController()
         self.failure: str | None = None
         self._url = url.rstrip("/")
@@ -65,7 +69,7 @@ class WebRtcTransport:
         self._closing: set[asyncio.Task[None]] = set()
         self._lock = threading.Lock()
         """Over the four below: frames are encoded in the order of their numbers, and sent in it."""
-        self._encoder = H264Encoder()
+        self._encoder = H264Encoder(constant_quality=constant_quality)
         self._keyframe_wanted = True
         self._number = 0
         self._encoded: deque[_Encoded] = deque()
@@ -97,13 +101,13 @@ class WebRtcTransport:
             data = mark_frame(encoded, self._number)
             self._encoded.append(_Encoded(self._number, data, at_s))
             self._number += 1
-        return Payload(data, VIDEO_MEDIA_TYPE)
+            return Payload(data, VIDEO_MEDIA_TYPE, self._encoder.keyframe)
 
     async def send(
         self, payload: bytes, media_type: str, *, deadline_ms: float | None = None, traceparent: str | None = None
     ) -> Reply:
         """See Transport.send."""
-        self._keep()
+        self.begin()
         if media_type != VIDEO_MEDIA_TYPE:
             return await self._fallback.send(payload, media_type, deadline_ms=deadline_ms, traceparent=traceparent)
         number = find_frame_mark(payload)
@@ -130,18 +134,30 @@ class WebRtcTransport:
 
     async def probe(self, payload: bytes) -> Reply:
         """See Transport.probe."""
-        self._keep()
+        self.begin()
         return await self._fallback.probe(payload)
+
+    def begin(self) -> None:
+        """Have a connection, and keep it; there must be an event loop. The first frame would begin it, too."""
+        if self._keeping is None:
+            self._keeping = asyncio.get_running_loop().create_task(self._keep_open())
+
+    def end(self) -> None:
+        """Do without a connection until one is begun again."""
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+        publication, self._publication = self._publication, None
+        self._fail_waiting("the video has ended")
+        self._let_go(publication)
 
     async def close(self) -> None:
         """See Transport.close."""
-        if self._keeping is not None:
-            self._keeping.cancel()
+        keeping = self._keeping
+        self.end()
+        if keeping is not None:
             with suppress(asyncio.CancelledError):
-                await self._keeping
-        self._fail_waiting("the transport was closed")
-        self._let_go(self._publication)
-        self._publication = None
+                await keeping
         await asyncio.gather(*self._closing)
         await self._fallback.close()
 
@@ -180,11 +196,6 @@ class WebRtcTransport:
 
     def _want_keyframe(self) -> None:
         self._keyframe_wanted = True
-
-    def _keep(self) -> None:
-        """Begin to keep a connection; there must be an event loop."""
-        if self._keeping is None:
-            self._keeping = asyncio.get_running_loop().create_task(self._keep_open())
 
     async def _keep_open(self) -> None:
         retry_s = _RETRY_S
