@@ -1,12 +1,16 @@
 """`astraea init`: what a new service starts from."""
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
 
 from astraea.deployer.errors import StarterError
 from astraea.deployer.starter import start_service
+from astraea.edge_server import Limits, open_service
 from astraea.protocol import load_service_spec
 
 
@@ -32,6 +36,15 @@ def test_a_new_handler_defines_what_the_server_calls(
     tree = ast.parse((tmp_path / "new" / "handler.py").read_text())
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert functions == ({"predict"} if model is None else {"load", "predict"})
+
+
+def test_an_estimator_is_served_by_the_handler_that_is_written_for_it(tmp_path: Path) -> None:
+    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0])
+    skops.io.dump(model, tmp_path / "double.skops")
+    start_service(tmp_path / "new", str(tmp_path / "double.skops"))
+    service = open_service(tmp_path / "new", load_service_spec(tmp_path / "new"), Limits(workers=1, queue=1))
+    answer = service.answer(b"[[3.0]]")
+    assert json.loads(answer.body) == {"output": [pytest.approx(6)]}
 
 
 def test_a_model_file_from_elsewhere_is_copied_in(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_the_quickstart_runs(tmp_path: Path) -> None:
     broker, server = free_port(), free_port()
     commands = script("docs/quickstart.md").replace("8005", str(server)).replace("8600", str(broker))
     commands = commands.replace("astraea broker &", f"astraea broker --port {broker} &")
+    commands = commands.replace("astraea camera", "astraea camera --port 0")
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "ASTRAEA_BROKER": f"http://127.0.0.1:{broker}",

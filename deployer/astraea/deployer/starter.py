@@ -8,10 +8,12 @@ import yaml
 from pydantic import ValidationError
 
 from astraea.protocol import SPEC_FILE, ServiceSpec
+from astraea.protocol.model_format import Format, model_format
 
 from .errors import StarterError
 
 _HANDLER = "handler.py"
+_ESTIMATORS = (Format.SKOPS, Format.PICKLE, Format.COMPRESSED)
 
 _DETECTOR = '''\
 """Finds things in a camera's frames."""
@@ -52,6 +54,19 @@ def predict(model: Any, image: Image) -> dict[str, Any]:
     raise NotImplementedError("call the model, and return what devices are to get")
 '''
 
+_ESTIMATOR = '''\
+"""Says what the model is given and what it returns."""
+
+from typing import Any
+
+from astraea.edge_server import Tensor
+
+
+def predict(model: Any, rows: Tensor) -> Any:
+    """Answer one request; `model` is the estimator. Another annotation than Tensor takes other requests."""
+    return model.predict(rows)
+'''
+
 _NO_MODEL = '''\
 """Answers without a model, until you name one in the template."""
 
@@ -82,12 +97,17 @@ def start_service(directory: Path, model: str | None = None, name: str | None = 
     if source is not None and not source.is_file():
         raise StarterError(f"there is no file {model!r}", hint="for a model of the zoo, write --model zoo:NAME")
     template = _template(_fit_name(name, directory), model if source is None else source.name)
-    handler = _NO_MODEL if model is None else _DETECTOR if source is None else _OWN_MODEL
+    handler = _NO_MODEL if model is None else _DETECTOR if source is None else _handler_of(source)
     contents: dict[Path, str | Path] = {directory / SPEC_FILE: template, directory / _HANDLER: handler}
     if source is not None and source.resolve().parent != directory.resolve():
         contents[directory / source.name] = source
     _write_all(directory, contents)
     return list(contents)
+
+
+def _handler_of(model: Path) -> str:
+    """A file that scikit-learn's estimators come in is opened by the server itself; of others the user knows more."""
+    return _ESTIMATOR if model_format(model) in _ESTIMATORS else _OWN_MODEL
 
 
 def _fit_name(name: str | None, directory: Path) -> str:
