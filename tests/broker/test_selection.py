@@ -295,7 +295,7 @@ def test_many_that_ask_at_once_are_spread_by_what_there_is_room_for(make_instanc
 
 
 def reported(reports: Reports, place: Location, node: str, expected_ms: float = 10, **measured: float) -> None:
-    reports.add(place, node, Report(instance="i", **measured), expected_ms, now=0.0)
+    reports.add(place, node, Report.model_validate({"instance": "i", **measured}), expected_ms, now=0.0)
 
 
 def late_ms(reports: Reports, place: Location, node: str, now: float = 0.0) -> float:

@@ -91,6 +91,17 @@ def test_what_is_being_started_is_waited_for() -> None:
     assert wanted(before, 2, Scale(min=1, max=8), 99.0) == 2
 
 
+@pytest.mark.parametrize(
+    ("current", "asked_s", "count"),
+    [(0, None, 0), (0, DOWN_WINDOW_S + 1, 0), (0, 1.0, 1), (2, DOWN_WINDOW_S + 1, 0), (2, 1.0, 1)],
+)
+def test_with_a_minimum_of_none_there_are_some_while_devices_ask(
+    current: int, asked_s: float | None, count: int
+) -> None:
+    usages = [Usage(at, 2, 0.0, 1, 0.0) for at in (0.0, DOWN_WINDOW_S / 2, DOWN_WINDOW_S)] if current else []
+    assert wanted(usages, current, Scale(min=0, max=8), DOWN_WINDOW_S, asked_s) == count
+
+
 def test_without_figures_nothing_changes() -> None:
     assert wanted([], 3, Scale(min=1, max=8), 1000.0) == 3
     assert wanted([Usage(10.0, 3, 0.0, 1, 0.0)], 3, Scale(min=1, max=8), 10.0 + UP_WINDOW_S) == 3

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from astraea.deployer.controller import Keeper
@@ -89,7 +90,7 @@ def under_way(service: str) -> bool:
 def test_instances_follow_the_load(
     cli: Cli, broker: str, write_service: WriteService, keeper: Keeper, eventually: Eventually
 ) -> None:
-    cli("deploy", write_service(handler=BUSY, keys="scale: {min: 1, max: 2}\n"))
+    cli("deploy", write_service(handler=BUSY, keys="scale: {min: 0, max: 2}\n"))
     with ExitStack() as loads:
         crowd = [loads.enter_context(Load(broker)) for _ in range(6)]
         eventually(lambda: step(keeper) and len(revisions()) == 2, timeout_s=90)
@@ -98,6 +99,12 @@ def test_instances_follow_the_load(
     assert [failure for load in crowd for failure in load.failures] == []
     later = iter(range(10**9))
     eventually(lambda: step(keeper, 4 * next(later)) and len(instances()) == 1, timeout_s=60)
+
+    cli("scale", "hello", "0")
+    assert instances() == []
+    with httpx.Client(trust_env=False) as device:
+        assert device.get(f"{broker}/v1/services/hello/candidates").status_code == 404
+    eventually(lambda: step(keeper) and revisions() == ["1.0.0"])
 
 
 def test_what_a_killed_command_left_is_ended(

@@ -10,16 +10,27 @@ from hypothesis import strategies as st
 
 from astraea.deployer.desired import DesiredStore
 from astraea.deployer.errors import DeployError
+from astraea.deployer.health import ask_broker, new_client
 from astraea.deployer.rollout.canary import Decision, decision
 from astraea.deployer.rollout.judging import MIN_REQUESTS, Sample, judge, quantile_s
 from astraea.deployer.rollout.plan import CanaryPlan, parse_canary, weights
 from astraea.deployer.rollout.sampling import read_metrics
+from astraea.protocol.broker_api import RevisionSignals, calls
 
 from .conftest import Cli, Eventually, WriteService, instances
-from .load import Load
+from .load import Devices, Load
 
 STEADY = "import time\n\n\ndef predict(model: None, name: str) -> str:\n    time.sleep(0.01)\n    return name\n"
 SLOW = STEADY.replace("0.01", "0.03")
+FAILING_AT_TIMES = """
+import itertools
+from astraea.edge_server import Image
+from astraea.protocol import Detection
+calls = itertools.count()
+def predict(model: None, image: Image) -> list[Detection]:
+    assert next(calls) % 4 < 3
+    return []
+"""
 FAILING = "import random\n" + STEADY.replace("    time", "    assert random.random() > 0.2\n    time")
 
 
@@ -49,6 +60,22 @@ def test_a_bad_canary_is_taken_back(
     with Load(broker) as afterwards:
         cli("status")
     assert afterwards.failures == []
+
+
+def test_devices_tell_what_became_of_their_frames(
+    cli: Cli, broker: str, write_service: WriteService, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    monkeypatch.setattr("astraea.device.answering.targets._REPORT_EVERY_S", 0.2)
+    cli("deploy", write_service(handler=FAILING_AT_TIMES))
+    (instance,) = instances()
+
+    def told() -> RevisionSignals:
+        with new_client() as client:
+            found = ask_broker(client, broker, calls.signals("hello")).revisions
+        return found.get(instance.revision, RevisionSignals())
+
+    with Devices(broker):
+        eventually(lambda: 0 < told().missed < told().frames, timeout_s=60)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +143,8 @@ def sample(requests: int, errors: int, seconds: float = 0.01) -> Sample:
         (sample(100, 1), sample(1000, 5), None),
         (sample(100, 20), sample(100, 20), None),
         (sample(100, 0, 0.1), sample(100, 0, 0.01), "95th percentile"),
+        (Sample(0, 0, {}, 100, 20), Sample(0, 0, {}, 100, 0), "devices missed 20.0% of 100"),
+        (Sample(0, 0, {}, 10, 10), Sample(0, 0, {}, 100, 0), None),
         (Sample(40, 0, {0.01: 38, 0.05: 38, math.inf: 40}), sample(40, 0), None),
         (sample(MIN_REQUESTS - 1, MIN_REQUESTS - 1), sample(100, 0), None),
     ],

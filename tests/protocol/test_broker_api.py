@@ -28,6 +28,7 @@ EVERY: dict[str, Call[Any]] = {
     "services": calls.services(),
     "candidates": calls.candidates("plates", Ask(lat=1, lon=2, device="d", explain=True)),
     "report": calls.report(Location(lat=1, lon=2), [Report(instance=INSTANCE.id, rtt_ms=3, uplink_mbps=4)]),
+    "signals": calls.signals("plates"),
     "token": calls.token("plates"),
     "share_out": calls.share_out("plates", Sharing(weights={"2": 10, "1": 90})),
     "sharing": calls.sharing("plates"),

@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import BaseModel
 
 from astraea.protocol import Candidates, Instance, Lease, Load, Location
-from astraea.protocol.broker_api import Ask, Report, Sharing
+from astraea.protocol.broker_api import Ask, Report, ServiceSignals, Sharing
 
 from .access import Access
 from .errors import StoreError, UnknownServiceError
 from .events import Events
-from .fleet import Column, Pool, Registry
+from .fleet import Column, Pool, Registry, Signals
 from .metrics import Metrics, ServiceFigures
 from .selection import NEUTRAL_KM, Matcher, Reports, distance_km, expected_rtt_ms, rank, side
 from .store import Collection, Keeper, Key, Kind, Mirror, Store
@@ -73,6 +73,7 @@ class Broker:
         self._chance = chance
         self.access = access or Access()
         self._reports = Reports()
+        self._signals = Signals()
         self._registry = Registry(lease_s, clock, claim_s=self.ttl_s)
         collections = (self.sharings, self.draining, *self.access.collections)
         keepers: dict[Kind, Keeper] = {collection.kind: collection for collection in collections}
@@ -186,15 +187,26 @@ class Broker:
         else:
             await self.draining.remove(node)
 
-    def report(self, place: Location, reports: list[Report]) -> int:
+    def report(self, place: Location | None, reports: list[Report]) -> int:
         """Take in what a device measured; returns how many were about instances that are known."""
         known = 0
         for report in reports:
-            if (instance := self._registry.get(report.instance)) is not None:
+            if (instance := self._registry.get(report.instance)) is None:
+                continue
+            known += 1
+            self._signals.told(instance, report)
+            if place is not None:
                 km = NEUTRAL_KM if instance.location is None else distance_km(place, instance.location)
                 self._reports.add(place, instance.node, report, expected_rtt_ms(km), self._clock())
-                known += 1
         return known
+
+    def asked(self, service: str) -> None:
+        """A device wants the service, whether or not there is anyone to offer it."""
+        self._signals.asked(service, self._clock())
+
+    def signals(self, service: str) -> ServiceSignals:
+        """What devices make of a service."""
+        return self._signals.of(service, self._clock())
 
     @property
     def failure(self) -> StoreError | None:

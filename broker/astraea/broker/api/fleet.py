@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, HTTPException, Request, Response
 
 from astraea.protocol import Candidates, Instance, Lease, Load
-from astraea.protocol.broker_api import Ask, Reported, ServiceSummary
+from astraea.protocol.broker_api import Ask, Reported, ServiceSignals, ServiceSummary
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
@@ -61,8 +61,9 @@ async def candidates(request: Request) -> Response:
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"query.{missing}: missing; give both lat and lon, or none"
         )
-    service = checked_service(request)
-    found = _with_token(broker_of(request), broker_of(request).candidates(service, ask), principal)
+    service, broker = checked_service(request), broker_of(request)
+    broker.asked(service)
+    found = _with_token(broker, broker.candidates(service, ask), principal)
     tag = _tag(found)
     headers = {"etag": tag, "cache-control": f"private, max-age={found.ttl_s:.0f}"}
     if request.headers.get("if-none-match") == tag:
@@ -87,6 +88,12 @@ async def services(broker: TheBroker, _: Viewer) -> list[ServiceSummary]:
     """The services that have live instances, by name."""
     figures = sorted(broker.figures().items())
     return [ServiceSummary(name=name, instances=of_service.instances) for name, of_service in figures]
+
+
+@router.get("/services/{name}/signals")
+async def signals(name: ServiceName, broker: TheBroker, _: Viewer) -> ServiceSignals:
+    """What devices make of a service: when one last asked for it, and what became of their frames by revision."""
+    return broker.signals(name)
 
 
 @router.post("/reports", status_code=HTTPStatus.ACCEPTED)

@@ -2,5 +2,6 @@
 
 from .pool import Column, Pool
 from .registry import Registry
+from .signals import Signals
 
-__all__ = ["Column", "Pool", "Registry"]
+__all__ = ["Column", "Pool", "Registry", "Signals"]

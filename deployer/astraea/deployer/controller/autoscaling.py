@@ -42,24 +42,31 @@ class Usage(NamedTuple):
     """What answers waited for a worker, over what they took from then on."""
 
 
-def wanted(usages: Sequence[Usage], current: int, scale: Scale, now: float) -> int:
+def wanted(usages: Sequence[Usage], current: int, scale: Scale, now: float, asked_s: float | None = None) -> int:
     """How many instances there should be from now on, from `scale.min` to `scale.max`.
+
+    With a minimum of 0 there are none once no device has asked for the service for the long window, and one as soon as
+    a device does.
 
     Args:
         usages: of the last `DOWN_WINDOW_S` or longer, the oldest first.
         current: how many there should be up to now.
         scale: the bounds.
         now: monotonic seconds.
+        asked_s: seconds since a device asked for the service; None if none ever did.
     """
+    idle = asked_s is None or asked_s > DOWN_WINDOW_S
     bounded = min(max(current, scale.min), scale.max)
-    if bounded != current or current == 0:
+    if current == 0:
+        return bounded if idle else max(bounded, 1)
+    if bounded != current:
         return bounded
     # Those that are just being started show in no figure yet: first they have to be seen at work.
     recent = [usage for usage in usages if usage.at > now - UP_WINDOW_S and usage.instances >= current]
     if len(recent) >= _ENOUGH and (more := _upwards(recent, current)) > current:
         return min(more, scale.max)
     if usages and usages[0].at <= now - DOWN_WINDOW_S:
-        return max(min(_downwards(usages, now), current), scale.min, 1)
+        return max(min(_downwards(usages, now), current), scale.min, 0 if idle else 1)
     return current
 
 

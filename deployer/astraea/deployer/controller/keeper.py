@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from astraea.protocol import AstraeaError
+from astraea.protocol.broker_api import calls
 
 from ..deployment import go_on
 from ..desired import Desired, DesiredStore, Rollout
 from ..engines import Engine, InstanceStatus
 from ..errors import BusyError, EngineError
-from ..health import is_ready
+from ..health import ask_broker, is_ready
 from ..rollout.canary import Canary
 from .autoscaling import DOWN_WINDOW_S, Usage, wanted
 from .healing import Absences, Wanted, idle_nodes, to_start, to_stop
@@ -123,11 +124,14 @@ class Keeper:
         while len(self._usages) > 1 and self._usages[1].at <= now - DOWN_WINDOW_S:
             self._usages.popleft()
         current = desired.release.size
-        count = wanted(self._usages, current, scale, now)
+        count = wanted(self._usages, current, scale, now, self._asked_s(desired) if scale.min == 0 else None)
         if count != current:
             logger.info("%s: from %d instances to %d", self._service, current, count)
             release = desired.release.model_copy(update={"count": count})
             self._store.put(desired.model_copy(update={"release": release}))
+
+    def _asked_s(self, desired: Desired) -> float | None:
+        return ask_broker(self._client, desired.release.broker, calls.signals(self._service)).asked_s
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:

@@ -11,7 +11,7 @@ from ..errors import BrokerError, RolloutAborted
 from ..startup import check_none_fails
 from .judging import Sample, judge
 from .plan import weights
-from .sampling import Sampler
+from .sampling import Feedback, Sampler
 from .sharing import Sharing
 
 LOOK_S = 0.5
@@ -58,6 +58,7 @@ class Canary:
         self._engine, self._client, self._save = engine, client, save
         self._ids = frozenset(plan.id for plan in rollout.release.plans())
         self._sharing = Sharing(client, rollout.release.broker, self.service)
+        self._feedback = Feedback(client, rollout.release.broker, self.service)
         self._step: _Step | None = None
 
     def look(self, now: float) -> Judgement | None:
@@ -80,7 +81,12 @@ class Canary:
         if self._step is None:
             self._step = self._begin(now)
         check_none_fails(self._engine, [one for one in self._engine.instances(self.service) if one.id in self._ids])
-        judgement = Judgement(percent, self._step.end_s - now, self._step.canary.sample(), self._step.stable.sample())
+        judgement = Judgement(
+            percent,
+            self._step.end_s - now,
+            self._feedback.add_to(self._step.canary.sample(), [self.revision]),
+            self._feedback.add_to(self._step.stable.sample(), self._stable),
+        )
         if (reason := judge(judgement.canary, judgement.stable)) is not None:
             raise RolloutAborted(
                 f"the new revision was taken back at {percent:g} %: {reason}",

@@ -24,13 +24,19 @@ class Sample(NamedTuple):
     """Answers that were the server's fault: status 500 and above."""
     within: Mapping[float, int]
     """Answers that took at most so many seconds, by that bound, as Prometheus counts them."""
+    frames: int = 0
+    """That it was to answer, as devices tell."""
+    missed: int = 0
+    """Of those: answered after the device's deadline, by another target, or by nobody."""
 
 
 def judge(canary: Sample, stable: Sample) -> str | None:
     """Why the new revision should be taken back; None if there is no reason, or too little to see one."""
-    if min(canary.requests, stable.requests) < MIN_REQUESTS:
-        return None
-    return _errors(canary, stable) or _latency(canary, stable)
+    if min(canary.requests, stable.requests) >= MIN_REQUESTS and (
+        reason := _errors(canary, stable) or _latency(canary, stable)
+    ):
+        return reason
+    return _misses(canary, stable) if min(canary.frames, stable.frames) >= MIN_REQUESTS else None
 
 
 def _errors(canary: Sample, stable: Sample) -> str | None:
@@ -53,6 +59,13 @@ def _latency(canary: Sample, stable: Sample) -> str | None:
         f"{share:.0%} of its answers took more than {limit_s * 1e3:.0f} ms; "
         f"the stable revision's 95th percentile is {usual_s * 1e3:.0f} ms"
     )
+
+
+def _misses(canary: Sample, stable: Sample) -> str | None:
+    if _more((canary.missed, canary.frames), (stable.missed, stable.frames), by=_LATE_BY):
+        bad, usual = canary.missed / canary.frames, stable.missed / stable.frames
+        return f"devices missed {bad:.1%} of {canary.frames} frames' answers, of the stable revision's {usual:.1%}"
+    return None
 
 
 def _more(bad: tuple[float, float], usual: tuple[float, float], *, by: float) -> bool:

@@ -1,11 +1,15 @@
-"""What instances have measured of their answers, from their /metrics."""
+"""What instances have measured of their answers, from their /metrics, and what devices made of them."""
 
 from collections.abc import Iterable, Mapping
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from astraea.protocol.broker_api import RevisionSignals, calls
+
 from ..engines import InstanceStatus
+from ..errors import BrokerError
+from ..health import ask_broker
 from .judging import Sample
 
 _NOTHING = Sample(0, 0, {})
@@ -39,6 +43,36 @@ class Sampler:
             return read_metrics(self._client.get(f"{url}/metrics").raise_for_status().text)
         except (httpx.HTTPError, ValueError):
             return None
+
+
+class Feedback:
+    """What devices have told the broker of revisions since this was made.
+
+    Args:
+        client: asks it.
+        broker: its URL.
+        service: the service's name.
+    """
+
+    def __init__(self, client: httpx.Client, broker: str, service: str) -> None:
+        self._client, self._broker, self._service = client, broker, service
+        self._before = self._ask()
+
+    def add_to(self, sample: Sample, revisions: Iterable[str]) -> Sample:
+        """A sample of these revisions' instances, with what devices told of them; nothing while the broker is away."""
+        now, nothing = self._ask(), RevisionSignals()
+        pairs = [(now.get(revision, nothing), self._before.get(revision, nothing)) for revision in revisions]
+        frames, missed = (
+            sum(max(after - before, 0) for after, before in counts)  # a broker that was started anew counts from 0
+            for counts in ([(a.frames, b.frames) for a, b in pairs], [(a.missed, b.missed) for a, b in pairs])
+        )
+        return sample._replace(frames=frames, missed=min(missed, frames))
+
+    def _ask(self) -> dict[str, RevisionSignals]:
+        try:
+            return ask_broker(self._client, self._broker, calls.signals(self._service)).revisions
+        except BrokerError:  # it is away, or older than this
+            return {}
 
 
 def read_metrics(text: str) -> Sample:

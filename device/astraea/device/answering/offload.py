@@ -7,7 +7,7 @@ from astraea.protocol import Result
 
 from ..camera import Frame
 from ..codec import check_picture
-from ..decision import ConfidenceGate, Decision, MotionGate, Policy
+from ..decision import LOCAL, ConfidenceGate, Decision, MotionGate, Policy
 from ..encoding import Size
 from ..engine import LocalEngine
 from ..errors import TargetError, UnreachableError
@@ -128,7 +128,7 @@ class Offloader:
             answer = await self._attempt(frame, decision, passed, changed)
         except TargetError as error:
             answer, failure = NO_ANSWER, str(error)
-        return Result(
+        result = Result(
             seq=frame.seq,
             captured_at=frame.captured_at,
             trace_id=frame.trace_id,
@@ -139,6 +139,10 @@ class Offloader:
             failure=failure,
             **answer._asdict(),
         )
+        if decision is not None and decision.target != LOCAL:
+            missed = not result.answered or result.fallback is not None or result.deadline_met is False
+            self._targets.came_of(decision.target, missed=missed)
+        return result
 
     async def _attempt(
         self, frame: Frame, decision: Decision | None, passed: Callable[[], None], changed: float

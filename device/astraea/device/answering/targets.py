@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -29,7 +30,8 @@ _TICK_S = 0.1
 _VIDEO_TICK_S = 0.5
 """How often it is asked whether a target should get a video."""
 _PROBE_TIMEOUT_S = 1.0
-_REPORT_EVERY_S = 60.0
+_REPORT_EVERY_S = 30.0
+"""Often enough for whoever watches a canary."""
 _LINGER_S = 2.0
 _FIRST_PROBES = 3
 """First contact, then what it takes to call a link settled."""
@@ -73,6 +75,8 @@ class Targets:
         self._ways: dict[str, _Way] = {}
         self._lost: set[str] = set()
         self._in_use: str | None = None
+        self._frames, self._missed = Counter[str](), Counter[str]()
+        """Of each target since the last report."""
         self._tasks = Tasks()
 
     @property
@@ -162,6 +166,11 @@ class Targets:
             way.infer_ms.observe(exchange.reply.server.infer_ms)
         self._heard(exchange.target.name)
 
+    def came_of(self, name: str, *, missed: bool) -> None:
+        """A frame that a target was to answer is done with; `missed` if it did not, or not in time."""
+        self._frames[name] += 1
+        self._missed[name] += missed
+
     def failed(self, name: str, sent_at: float, error: TransportError) -> None:
         """What was sent at that time brought no answer, or a bad one."""
         if isinstance(error, LateError):
@@ -224,7 +233,9 @@ class Targets:
             await asyncio.sleep(_REPORT_EVERY_S)
             links = {name: self._policy.link(name) for name in self._ways}
             known = [
-                Measured(name, link.rtt_ms, link.uplink_mbps) for name, link in links.items() if link and link.settled
+                Measured(name, link.rtt_ms, link.uplink_mbps, self._frames.pop(name, 0), self._missed.pop(name, 0))
+                for name, link in links.items()
+                if link and link.settled
             ]
             await self._roster.report(known)
 

@@ -80,9 +80,9 @@ class BrokerClient:
 
     async def report(self, measured: Sequence[Measured]) -> None:
         """See CandidateSource.report. The broker keeps the place to half a degree, and nothing else of the device."""
-        if self._location is None or not measured:
+        if not measured:
             return
-        place = Location(lat=round(self._location.lat, 1), lon=round(self._location.lon, 1))
+        place = self._location and Location(lat=round(self._location.lat, 1), lon=round(self._location.lon, 1))
         # A broker that is away will be asked for candidates again, and that will tell; and it takes no odd figures.
         with suppress(BrokerApiError, ValidationError):
             await self._broker.send(calls.report(place, [Report(**one._asdict()) for one in measured]))

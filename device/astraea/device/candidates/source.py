@@ -33,6 +33,10 @@ class Measured(NamedTuple):
     instance: str
     rtt_ms: float
     uplink_mbps: float
+    frames: int = 0
+    """That it was to answer, since the last report."""
+    missed: int = 0
+    """Of those: answered late, by another target, or by nobody."""
 
 
 class CandidateSource(Protocol):

@@ -66,6 +66,10 @@ class Report(BaseModel):
     instance: Label
     rtt_ms: float = Field(gt=0, le=60_000, allow_inf_nan=False)
     uplink_mbps: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False)
+    frames: int = Field(default=0, ge=0, le=1_000_000)
+    """That it was to answer, since the device last told."""
+    missed: int = Field(default=0, ge=0, le=1_000_000)
+    """Of those: answered after their deadline, by another target, or by nobody."""
 
 
 class Reported(BaseModel):
@@ -73,8 +77,9 @@ class Reported(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    location: Location
-    """Rounded to half a degree as soon as it is read; nothing else of the device is kept."""
+    location: Location | None = None
+    """Rounded to half a degree as soon as it is read; nothing else of the device is kept. Without it, round trips tell
+    nobody anything."""
     reports: Annotated[list[Report], Field(max_length=20)]
 
 

@@ -21,6 +21,7 @@ from .operating import (
     KnownKey,
     NewCode,
     NewKey,
+    ServiceSignals,
     ServiceSummary,
     Sharing,
 )
@@ -89,7 +90,7 @@ def candidates(service: str, ask: Ask) -> Call[Candidates]:
     return Call("GET", f"{_service(service)}/candidates", Candidates, query=query)
 
 
-def report(location: Location, reports: list[Report]) -> Call[dict[str, int]]:
+def report(location: Location | None, reports: list[Report]) -> Call[dict[str, int]]:
     """Tell what a device measured; `known` of the reports are about instances that are listed."""
     return Call("POST", "/v1/reports", dict[str, int], Reported(location=location, reports=reports))
 
@@ -107,6 +108,11 @@ def token(service: str) -> Call[DeviceToken]:
 def sharing(service: str) -> Call[Sharing]:
     """How a service's devices are shared out among its revisions."""
     return Call("GET", f"{_service(service)}/sharing", Sharing)
+
+
+def signals(service: str) -> Call[ServiceSignals]:
+    """What devices make of a service; of one that nobody knows, nothing."""
+    return Call("GET", f"{_service(service)}/signals", ServiceSignals)
 
 
 def share_out(service: str, wanted: Sharing) -> Call[Sharing]:

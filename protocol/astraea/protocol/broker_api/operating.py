@@ -29,6 +29,27 @@ class Role(StrEnum):
     """Also makes and revokes keys and devices, rotates signing keys, reads the audit trail."""
 
 
+class RevisionSignals(BaseModel):
+    """What devices told of a revision, since the broker started."""
+
+    model_config = ConfigDict(frozen=True)
+
+    frames: int = 0
+    """That it was to answer."""
+    missed: int = 0
+    """Of those: answered after their deadline, by another target, or by nobody."""
+
+
+class ServiceSignals(BaseModel):
+    """What devices make of a service."""
+
+    model_config = ConfigDict(frozen=True)
+
+    asked_s: float | None = None
+    """Seconds since one last asked for it; None if none has since the broker started."""
+    revisions: dict[Label, RevisionSignals] = Field(default_factory=dict)
+
+
 class Sharing(BaseModel):
     """How a service's devices are shared out among its revisions."""
 
