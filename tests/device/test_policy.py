@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from astraea.device.decision import LOCAL, Estimate, Objective, Policy
 from astraea.device.decision.choice import choose
+from astraea.device.decision.probing import PROBE_BYTES
 from astraea.device.encoding import Encoding, Size
 
 FRAME = Size(640, 480)
@@ -302,3 +303,36 @@ def test_a_frame_that_is_old_already_gets_the_answer_that_is_in_time() -> None:
     assert fresh is not None
     assert old is not None
     assert (fresh.target, old.target) == ("edge", LOCAL)
+
+
+def test_a_device_in_use_loses_nothing_by_a_race_and_so_runs_it_though_nobody_knows_the_link() -> None:
+    policy = Policy(local=True)
+    World(250, {"edge": (20, 20, 13)}).teach(policy)
+    now = TAUGHT
+    for late_ms in (800, 900, 1000):
+        exchange(policy, "edge", FRAME_BYTES, late_ms, 13, sent_at=now)
+        now += 1.1
+    left = policy.decide(FRAME, now=now)
+    assert left is not None
+    assert left.target == LOCAL
+    policy.observe_sent("edge", size_bytes=PROBE_BYTES, now=now)
+    policy.observe_probe("edge", size_bytes=PROBE_BYTES, network_ms=31, sent_at=now, now=now + 0.031)
+    tried = policy.decide(FRAME, now=now + 0.1)
+    assert tried is not None
+    assert policy.estimates(FRAME, now=now + 0.1)["edge"].spread_ms > 250 - tried.expected_ms["edge"]
+    assert (tried.target, tried.patience_ms) == ("edge", 0)
+
+
+def test_half_of_what_probes_may_cost_is_kept_for_when_a_late_target_is_back() -> None:
+    policy = Policy(local=True)
+    World(250, {"edge": (20, 20, 13)}).teach(policy)
+    for frame in range(300):
+        policy.decide(FRAME, now=TAUGHT + frame / 100)
+    now = TAUGHT + 3
+    policy.observe_sent("edge", size_bytes=FRAME_BYTES, now=now)
+    spent = []
+    for tick in range(100):
+        spent += [probe.size_bytes for probe in policy.probes(now + 0.5 + tick / 10)]
+    assert FRAME_BYTES / 4 < sum(size for size in spent if size == PROBE_BYTES) <= FRAME_BYTES / 2 + PROBE_BYTES
+    exchange(policy, "edge", FRAME_BYTES, 40, 13, sent_at=now + 11)
+    assert PROBE_BYTES in [probe.size_bytes for tick in range(5) for probe in policy.probes(now + 11.2 + tick / 5)]

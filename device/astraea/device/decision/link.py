@@ -8,8 +8,9 @@ much from sample to sample as it has been seen to, and what is uncertain grows w
 One stall is not a trend: an answer that is far later than expected counts for nothing until a second one is late too;
 then the bandwidth has changed and is learnt anew, while the round trip time is taken to have stayed. Exchanges that
 overlapped may have met the same stall, so they don't confirm each other; nor does one clear another of suspicion that
-is too small to have felt what that one felt. An answer that is far earlier than expected is believed at once: it may
-be late by accident, but not early.
+is too small to have felt what that one felt. When a small message and a large one are late by about as much, it is the
+round trip that has changed as well. An answer that is far earlier than expected is believed at once: it may be late by
+accident, but not early. And none tells of more bandwidth than it needs to be carried in the time that is lost in noise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,9 +36,16 @@ _FIRST_SPREAD_WEIGHT = 0.3
 """Samples that this first guess is worth; a steady link's uncertainty goes to zero."""
 _KNOWN_RANGE = 4
 """Up to this many times the largest size seen, an estimate is trusted enough to be surprised."""
+_SAME_LATENESS = 0.7
+"""Two late samples of very different sizes are late by as much when the smaller one is by so much of the larger one's.
+If it were bandwidth, it would be by a quarter at most."""
 _SETTLED_SAMPLES = 3
 _LEAST_MS = 0.01
 """Below what a clock and a loopback socket can tell apart."""
+_NOISE_MS = 0.5
+"""Error of a sample of any size: what schedulers, timers and a radio's turns add to it."""
+_TELLING_MS = 2 * _NOISE_MS
+"""No message tells of a bandwidth that would carry it in less: a small one tells little, however soon its answer is."""
 _BITS_PER_BYTE = 8
 
 _FIRST_RTT_MS, _FIRST_RTT_SPREAD_MS = 50.0, 1000.0
@@ -89,13 +97,20 @@ class _Belief:
     def learn(self, size_bytes: int, ms: float) -> None:
         rtt_share = self.rtt_variance + size_bytes * self.covariance
         per_byte_share = self.covariance + size_bytes * self.per_byte_variance
-        total = rtt_share + size_bytes * per_byte_share + (_JITTER * ms) ** 2 + _LEAST_MS
+        total = rtt_share + size_bytes * per_byte_share + (_JITTER * ms) ** 2 + _NOISE_MS**2
         error = ms - self.rtt_ms - size_bytes * self.ms_per_byte
-        self.rtt_ms = min(max(0.0, self.rtt_ms + rtt_share / total * error), ms)
-        self.ms_per_byte = max(_LEAST_MS_PER_BYTE, self.ms_per_byte + per_byte_share / total * error)
-        self.rtt_variance -= rtt_share**2 / total
+        rtt_ms = max(0.0, self.rtt_ms + rtt_share / total * error)
+        least = max(_LEAST_MS_PER_BYTE, min(self.ms_per_byte, _TELLING_MS / max(1, size_bytes)))
+        self.rtt_ms = min(rtt_ms, ms)
+        self.ms_per_byte = max(least, self.ms_per_byte + per_byte_share / total * error)
+        # A round trip that has just moved by so much may move back.
+        self.rtt_variance += (rtt_ms - self.rtt_ms) ** 2 - rtt_share**2 / total
         self.covariance -= rtt_share * per_byte_share / total
         self.per_byte_variance -= per_byte_share**2 / total
+
+    def doubt_rtt(self, ms: float) -> None:
+        """It may have become as long as the exchange."""
+        self.rtt_variance = max(self.rtt_variance, (ms - self.rtt_ms) ** 2)
 
     def doubt_bandwidth(self) -> None:
         self.covariance = 0.0
@@ -214,9 +229,17 @@ class Link:
         if self._suspect is None:
             self._suspect = sample  # an accident so far: nothing is learnt from it
         elif sample.began_s >= self._suspect.ended_s:
+            if self._whatever_size(self._suspect, sample):
+                self._belief.doubt_rtt(sample.ms)
             # Two agree that the link is another one. Having changed, it may well change again.
             self._vary(sample, min(surprise, log(_CHANGE_RATIO_MOST)))
             self._relearn(self._suspect, sample)
+
+    def _whatever_size(self, one: _Sample, other: _Sample) -> bool:
+        """Whether two that are late are so by about as much, though one is many times as large."""
+        small, large = sorted((one, other))
+        late_ms = [sample.ms - self._belief.expected_ms(sample.size_bytes) for sample in (small, large)]
+        return large.size_bytes >= _KNOWN_RANGE * small.size_bytes and late_ms[0] >= _SAME_LATENESS * late_ms[1]
 
     def _surprise(self, sample: _Sample) -> float:
         return log(sample.ms / self._belief.expected_ms(sample.size_bytes))

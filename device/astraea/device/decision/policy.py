@@ -193,7 +193,10 @@ class Policy(Knowledge):
     ) -> tuple[Option, Hedge]:
         fastest = self._soonest_of_each(options)
         hedges = {target: self._hedged(option, local_ms, left_ms) for target, option in fastest.items()}
-        costs = {target: Estimate(hedges[target].cost_ms, option.spread_ms) for target, option in fastest.items()}
+        costs = {
+            target: Estimate(hedges[target].cost_ms, 0.0 if self._is_race(hedges[target]) else option.spread_ms)
+            for target, option in fastest.items()
+        }
         target = choose(costs, self._current)
         return fastest[target], hedges[target]
 
@@ -203,6 +206,10 @@ class Policy(Knowledge):
         for target, video in videos.items():
             best[target] = choose_way(best.get(target), video, is_video=target in self._on_video) or video
         return best
+
+    def _is_race(self, hedged: Hedge) -> bool:
+        """Whether the device, which is in use, goes on as if nothing had been sent: then there is nothing to lose."""
+        return self._current == LOCAL and hedged.patience_ms == 0
 
     def _hedged(self, option: Option, local_ms: float | None, left_ms: float | None) -> Hedge:
         """When the device should begin too: where that pays, or in time for the deadline."""

@@ -19,6 +19,8 @@ _SHARE = 0.009
 from a minute or so on..."""
 _SAVINGS_FRAMES = 1.0
 """...which may be saved up to this many frames' bytes..."""
+_KEPT_SHARE = 0.5
+"""...of which so much is kept, while an answer is late, for when the target is back..."""
 _FIRST_SAVINGS_BYTES = 2 * PROBE_BYTES
 """...and a client begins with, to find out whether a link is slow before its first frame."""
 
@@ -35,11 +37,12 @@ class Prober:
 
     def __init__(self) -> None:
         self._savings_bytes = float(_FIRST_SAVINGS_BYTES)
+        self._most_bytes = self._savings_bytes
 
     def save(self, frame_bytes: int) -> None:
         """A frame is due: its share may be spent on probes."""
-        most_bytes = _SAVINGS_FRAMES * frame_bytes
-        self._savings_bytes = min(self._savings_bytes + _SHARE * frame_bytes, most_bytes)
+        self._most_bytes = _SAVINGS_FRAMES * frame_bytes
+        self._savings_bytes = min(self._savings_bytes + _SHARE * frame_bytes, self._most_bytes)
 
     def due(self, remotes: Mapping[str, Remote], now: float) -> list[Probe]:
         """The probes to send now; each call schedules the next ones, so send what it returns."""
@@ -55,7 +58,8 @@ class Prober:
         if not late and remote.outstanding.larger_than(PROBE_BYTES):
             return None
         urgent = late or not remote.link.settled
-        size_bytes = PROBE_BYTES if urgent or remote.probed_small else _CONTACT_BYTES
+        sparing = late and self._savings_bytes < _KEPT_SHARE * self._most_bytes
+        size_bytes = PROBE_BYTES if not sparing and (urgent or remote.probed_small) else _CONTACT_BYTES
         if self._savings_bytes < size_bytes:
             return self._contact(target, remote, now) if remote.forgotten(now) else None
         self._savings_bytes -= size_bytes
