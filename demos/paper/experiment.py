@@ -229,7 +229,8 @@ class Experiment:
 
     def _given(self) -> Iterator[str]:
         """What holds for all of it, as sentences."""
-        yield f"YOLOv3 has {self.findings.weights}; device and edge run the same file in onnxruntime, in FP32."
+        edge = "what the edge runs is its own affair" if self._settings.edge_url else "the edge runs the same file"
+        yield f"The device's YOLOv3 has {self.findings.weights}. It runs in onnxruntime, in FP32; {edge}."
         yield f"Frames of {Path(self._settings.source).name} lie in memory, scaled to the network's size."
         yield "What is called published was not measured here; the time of such a device is a wait."
         if self._settings.edge_url:
