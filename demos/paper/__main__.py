@@ -90,10 +90,14 @@ def paper(  # noqa: PLR0917 - the command line's options
         console.print(f"[bold red]paper:[/] {escape(str(error))}")
         raise typer.Exit(1) from None
     _print(console, findings)
-    if json:
-        report.write_json(json, _document(settings, findings), findings.rows, findings.choices)
-    if plot:
-        report.plot(plot, findings.rows)
+    try:
+        if json:
+            report.write_json(json, _document(settings, findings), findings.rows, findings.choices)
+        if plot:
+            report.plot(plot, findings.rows)
+    except (OSError, ValueError) as error:
+        console.print(f"[bold red]paper:[/] a file can't be written: {escape(str(error).splitlines()[0])}")
+        raise typer.Exit(1) from None
 
 
 def _check(settings: Settings) -> None:
