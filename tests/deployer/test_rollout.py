@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -107,6 +108,10 @@ def test_a_canary_is_promoted_by_command_while_another_command_watches_it(
     folder = write_service(version="1.1.0")
     with cli.start("deploy", folder, "--canary", "0,50", "--every", "10m") as watching:
         eventually(lambda: under_way("hello"))
+        shown = cli("status").stdout
+        assert re.search(r"hello +1\.1\.0\S+ +0 % ", shown)
+        assert re.search(r"hello +1\.0\.0\S+ +100 % ", shown)
+        assert re.search(r"hello: canary 1\.1\.0\S+ at 0 % of devices, step 1 of 3, each 600 s", shown)
         assert "1.1.0" in cli("promote", "hello").stdout
         assert watching.wait(30) == 0
         watching.communicate()

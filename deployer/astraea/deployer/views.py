@@ -119,16 +119,31 @@ def history_table(records: Iterable[Record]) -> Table:
 
 def status_table(instances: Iterable[InstanceView]) -> Table:
     """The instances and their health."""
-    table = _table("service", "revision", "node", "region", "state", "ready", "broker", "restarts>", "url")
+    table = _table(
+        "service",
+        "revision",
+        "devices>",
+        "node",
+        "region",
+        "state",
+        "ready",
+        "broker",
+        "requests/s>",
+        "failed/s>",
+        "restarts>",
+        "url",
+    )
     for instance in instances:
         table.add_row(
             instance.service,
             instance.revision,
+            "" if instance.share_percent is None else f"{instance.share_percent:g} %",
             instance.node,
             instance.region or "",
             f"[{'green' if instance.state == 'running' else 'yellow'}]{instance.state}[/]",
             _mark(instance.ready),
             _mark(instance.offered),
+            *("" if rate is None else f"{rate:.1f}" for rate in (instance.requests_per_s, instance.failures_per_s)),
             str(instance.restarts),
             instance.url or "",
         )

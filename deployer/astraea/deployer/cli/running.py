@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -29,6 +29,7 @@ from .rendering import rendered
 app = typer.Typer(add_completion=False)
 
 _FOLLOW_S = 0.3
+_RATES_OVER_S = 0.5
 
 
 @app.command()
@@ -136,18 +137,33 @@ def status(
     engine: EngineOption = EngineName.PROCESS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show services, where their instances run, and whether devices reach them.
+    """Show services: where their instances run, whether devices reach them, how many do, and how canaries stand.
+
+    Requests are counted for half a second.
 
     Example: `astraea status plates --json`
     """
-    views = look(open_fleet(engine).engine, service)
+    views = look(open_fleet(engine).engine, service, rates_over_s=_RATES_OVER_S)
     if as_json:
         typer.echo(json.dumps([view.model_dump() for view in views], indent=2))
     elif not views:
         typer.echo("nothing runs" if service is None else f"nothing of {service} runs")
     else:
         out().print(status_table(views))
+        for line in _intents({view.service for view in views}):
+            typer.echo(line)
         _warn_of_lost({view.service for view in views if view.state in ("unsupervised", "down")}, engine)
+
+
+def _intents(services: set[str]) -> Iterator[str]:
+    """What is under way, as far as it was begun from here."""
+    for desired in filter(None, map(DesiredStore().get, sorted(services))):
+        if (rollout := desired.rollout) is not None:
+            percents, revision = rollout.plan.percents, rollout.release.image.revision
+            step = f"step {rollout.step + 1} of {len(percents)}, each {rollout.plan.every_s:g} s"
+            yield f"{desired.service}: canary {revision} at {percents[rollout.step]:g} % of devices, {step}"
+        if (scale := desired.release.image.spec.scale) is not None:
+            yield f"{desired.service}: {desired.release.size} wanted, from {scale.min} to {scale.max} by load"
 
 
 def _warn_of_lost(services: set[str], engine: EngineName) -> None:

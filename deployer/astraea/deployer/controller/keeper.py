@@ -13,7 +13,7 @@ from astraea.protocol.broker_api import calls
 from ..deployment import go_on
 from ..desired import Desired, DesiredStore, Rollout
 from ..engines import Engine, InstanceStatus
-from ..errors import BusyError, EngineError
+from ..errors import BusyError, DeployerError
 from ..health import ask_broker, is_ready
 from ..rollout.canary import Canary
 from .autoscaling import DOWN_WINDOW_S, Usage, wanted
@@ -96,7 +96,7 @@ class Keeper:
         logger.info("%s: starting %s on node %s", self._service, want.plan.id, want.plan.node.name)
         try:
             engine.start(want.plan, want.image)
-        except EngineError as error:
+        except DeployerError as error:
             self._not_before[want.plan.id] = now + _RETRY_S
             logger.warning("%s: %s", self._service, error)
 

@@ -28,6 +28,11 @@ class Sampler:
         self._client, self._urls = client, [instance.url for instance in instances if instance.url is not None]
         self._before = self._counts()
 
+    @property
+    def hears(self) -> bool:
+        """Whether any of them told what it has answered, at first."""
+        return bool(self._before)
+
     def sample(self) -> Sample:
         """The counts since then; those of an instance that doesn't answer now, or has started anew, are left out."""
         now = self._counts()

@@ -1,10 +1,20 @@
-"""Canaries in containers: a real engine or swarm, registry and broker, the real command, the device's real client."""
+"""Canaries and healing in containers: a real engine or swarm, registry and broker, the device's real client."""
 
 import json
+import time
+from typing import Any
 
 import pytest
 
-from .conftest import Cli, WriteService
+from astraea.deployer.controller import Keeper
+from astraea.deployer.desired import DesiredStore
+from astraea.deployer.engines.docker import DockerEngine
+from astraea.deployer.engines.launch import PLAN_LABEL
+from astraea.deployer.health import new_client
+from astraea.deployer.nodes import IMPLICIT_NODE
+from astraea.deployer.status import look
+
+from .conftest import Cli, Eventually, WriteService
 from .load import JPEG, Devices, Load
 from .test_docker import docker  # noqa: F401 - a fixture
 from .test_swarm import swarm  # noqa: F401 - a fixture
@@ -53,6 +63,26 @@ def test_a_canary_is_promoted_when_it_is_good_and_taken_back_when_it_is_not(
     assert devices.frames > 0
     assert devices.unanswered == []
     assert revisions(cli) == ["1.1.0"]
+
+
+def test_a_container_that_is_gone_comes_back(
+    docker: Any,  # noqa: F811 - the fixture
+    cli: Cli,
+    broker: str,
+    write_service: WriteService,
+    eventually: Eventually,
+) -> None:
+    cli("deploy", write_service(handler=STEADY))
+    (lost,) = docker.containers.list(all=True, filters={"label": PLAN_LABEL})
+    lost.remove(force=True)
+    with new_client() as client:
+        keeper = Keeper("hello", DesiredStore(), lambda _name: DockerEngine([IMPLICIT_NODE]), client)
+
+        def came_back() -> bool:
+            keeper.step(time.monotonic())
+            return [view.id for view in look(DockerEngine([IMPLICIT_NODE])) if view.offered] == [lost.name]
+
+        eventually(came_back, timeout_s=60)
 
 
 def revisions(cli: Cli) -> list[str]:
