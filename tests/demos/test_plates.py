@@ -12,6 +12,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from astraea.device import open_camera
 from astraea.protocol import Box, Detection, Result
@@ -20,6 +23,7 @@ from demos.plates.journal import FIELDS, Journal, JournalError, Recorder
 from demos.plates.page import Page, PageError, serving
 from demos.plates.privacy import KeyedHash, Privacy, mask, protector
 from demos.plates.tracks import Sighting, Tracks
+from tests.conftest import complaints
 
 TEXTS = st.text(alphabet="京沪ABCDEFG0123456789", min_size=1, max_size=8)
 SIGHTING = Sighting("A1B23", 0.75, first_s=100.0, last_s=101.5, frames=9, remote_frames=4)
@@ -154,11 +158,31 @@ def test_the_page_lists_the_newest_car_first_and_only_by_its_own_name() -> None:
     assert threading.active_count() == before
 
 
+def test_a_browser_shows_the_cars_as_they_come(browser: webdriver.Chrome) -> None:
+    page = Page("Cars, plates masked")
+    record = Recorder(protector(Privacy.MASK), now_s=1_700_000_000.5, clock_s=100.0).record
+    with serving(page, 0) as address:
+        browser.get(address)
+        page.add(record(SIGHTING))
+        page.add(record(SIGHTING._replace(plate=None, agreement=0.0)))
+        page.count({"edge": 7, "device": 2})
+        wait = WebDriverWait(browser, 20)
+        wait.until(lambda page: len(page.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2)
+        rows = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")]
+        assert "unread" in rows[0]
+        assert "A**23 75 % 1.5 s 9 44 %" in rows[1]
+        wait.until(lambda page: page.find_element(By.ID, "frames").text == "Frames: 7 edge, 2 device")
+        assert browser.title == "Cars, plates masked"
+        assert complaints(browser) == []
+    wait.until(lambda page: page.find_element(By.ID, "frames").text == "The demo has ended.")
+    complaints(browser)  # that it has ended is one
+
+
 def test_a_run_on_real_photos_logs_their_plates_hashed(shared_data: Path, tmp_path: Path) -> None:
     log = tmp_path / "cars.jsonl"
     options = [str(shared_data / "plates" / "images"), "--privacy", "hash", "--log", str(log), "--slowdown", "8"]
     done = subprocess.run(
-        [sys.executable, "-m", "demos.plates", *options], capture_output=True, text=True, check=False, timeout=240
+        [sys.executable, "-m", "demos.plates", *options], capture_output=True, text=True, check=False, timeout=400
     )
     assert done.returncode == 0, done.stdout + done.stderr
     cars = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]

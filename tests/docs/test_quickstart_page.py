@@ -70,7 +70,7 @@ def test_the_quickstart_runs(tmp_path: Path) -> None:
             start_new_session=True,
         )
         try:
-            status = shell.wait(timeout=240)
+            status = shell.wait(timeout=400)
         finally:
             for service in ("iris", "plates"):
                 remove = [sys.executable, "-m", "astraea.deployer", "remove", service]

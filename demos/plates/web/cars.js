@@ -19,7 +19,7 @@ async function show() {
   const status = document.getElementById("frames");
   try {
     const { title, frames, cars } = await (await fetch("cars.json")).json();
-    document.getElementById("title").textContent = title;
+    document.title = document.getElementById("title").textContent = title;
     status.textContent = "Frames: " + (Object.entries(frames).map(([who, count]) => `${count} ${who}`).join(", ") || "none yet");
     document.getElementById("cars").replaceChildren(...cars.map(row));
   } catch {
