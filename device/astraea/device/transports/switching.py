@@ -89,7 +89,7 @@ class SwitchingTransport:
             self._video = await asyncio.to_thread(
                 open_webrtc, self._url, self._plain, self._credential, constant_quality=True
             )
-        except MissingExtraError as error:
+        except (MissingExtraError, ImportError) as error:
             _log.info("frames could go as a video: %s", error)
         else:
             self._video.begin()

@@ -27,6 +27,7 @@ from astraea.protocol.stream import SUBPROTOCOL, EchoMessage, Hello, ResultMessa
 
 from ..errors import CorruptError, NoStreamError, TransportError, UnreachableError
 from .base import CONNECT_TIMEOUT_S, MAX_REPLY_BYTES, refusal
+from .proxying import open_connection
 
 _HANDSHAKE_TIMEOUT_S = 2.0
 _NORMAL, _UNSUPPORTED = 1000, 1003
@@ -208,12 +209,9 @@ async def open_wire(url: str, query: str, headers: Mapping[str, str], receiver: 
         raise UnreachableError(f"{url} is no http:// or https:// address") from None
     protocol = ClientProtocol(uri, subprotocols=[cast("Subprotocol", SUBPROTOCOL)], max_size=MAX_REPLY_BYTES)
     secure = _tls() if uri.secure else None
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            _, wire = await loop.create_connection(
-                lambda: Wire(url, protocol, headers, receiver), uri.host, uri.port, ssl=secure
-            )
+            wire = await open_connection(uri, lambda: Wire(url, protocol, headers, receiver), secure)
     except TimeoutError:
         raise UnreachableError(f"{url}: no connection within {CONNECT_TIMEOUT_S:.1f} s") from None
     except (OSError, UnicodeError) as error:
