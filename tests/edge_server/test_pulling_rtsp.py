@@ -1,10 +1,14 @@
 """RTSP cameras that the server reads itself: a real one that is killed and comes back, one that leads elsewhere."""
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import pytest
@@ -17,6 +21,7 @@ from astraea.edge_server.streams.relay import Redirections
 from tests.conftest import RtspServer
 
 from .conftest import StartServer, WriteService, wait_until
+from .test_tls import write_certificate
 
 COLOUR_HANDLER = """
     from astraea.edge_server import Image
@@ -112,6 +117,50 @@ def redirecting(location: str) -> Iterator[str]:
         yield f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live"
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(timeout=10)
+
+
+FRONT = """
+import asyncio, ssl, sys
+
+async def carry(source, sink):
+    while data := await source.read(65536):
+        sink.write(data)
+        await sink.drain()
+    sink.close()
+
+async def join(reader, writer):
+    there, to_there = await asyncio.open_connection("127.0.0.1", int(sys.argv[3]))
+    await asyncio.gather(carry(reader, to_there), carry(there, writer), return_exceptions=True)
+
+async def main():
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*sys.argv[1:3])
+    server = await asyncio.start_server(join, "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+"""Takes TLS off what comes, with this certificate and key, for what listens at this port."""
+
+
+@contextmanager
+def encrypted(url: str, certificate: Path, key: Path) -> Iterator[str]:
+    """The URL of a camera by TLS; what it carries is the one's at `url`."""
+    command = [sys.executable, "-c", FRONT, str(certificate), str(key), str(urlsplit(url).port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as front:
+        assert front.stdout is not None
+        yield f"rtsps://127.0.0.1:{int(front.stdout.readline())}/live"
+        front.kill()
+
+
+def test_a_camera_is_read_by_tls(rtsp_server: RtspServer, tmp_path: Path) -> None:
+    with encrypted(rtsp_server.url, *write_certificate(tmp_path)) as url:
+        camera = Reading(url)
+        wait_until(lambda: len(camera.pictures) >= 5 or bool(camera.reasons))
+        camera.reader.stop()
+        camera.reader.join(timeout=20)
+    assert [(picture.width, picture.height) for picture in camera.pictures[:5]] == [(320, 240)] * 5
 
 
 def test_where_a_camera_leads_is_not_gone(rtsp_server: RtspServer) -> None:

@@ -81,10 +81,12 @@ class Relay:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             to_reader.close()
-            to_camera.close()
+            to_camera.transport.abort()  # by TLS, a goodbye would wait for the camera's
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
+            with suppress(OSError):
+                await to_camera.wait_closed()
 
     async def _open_camera(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if not self._tls:
