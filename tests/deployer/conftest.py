@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from astraea.deployer.engines.process import ProcessEngine
 from astraea.deployer.images import default_layout
 from astraea.deployer.oci import ImageLayout
 from astraea.deployer.status import InstanceView, look
+
+from .container_engine import base_image, client, containers, engine_address
 
 GREET = "def predict(model: None, name: str) -> dict[str, str]:\n    return {'hello': name}\n"
 
@@ -23,6 +26,7 @@ _UV_CACHE = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
 
 READS_SETTINGS = """import hashlib, os
 from pathlib import Path
+from typing import Any
 
 
 def predict(model: None, name: str) -> dict[str, str]:
@@ -173,3 +177,15 @@ def swarm_broker(cli: Cli, monkeypatch: pytest.MonkeyPatch, home: object) -> Ite
         yield url.group()
         process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture
+def docker(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Docker's client; no container of ours is there before and after, and the command takes this engine."""
+    address = engine_address()
+    monkeypatch.setenv("ASTRAEA_ENGINE", "docker")
+    monkeypatch.setenv("ASTRAEA_BASE", base_image())
+    with client(address) as engine:
+        yield engine
+        for container in containers(engine):
+            container.remove(force=True)

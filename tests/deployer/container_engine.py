@@ -8,6 +8,7 @@ from typing import Any
 import docker
 import docker.errors
 
+from astraea.deployer.engines.launch import PLAN_LABEL
 from tests.conftest import need
 
 
@@ -38,6 +39,12 @@ def client(address: str) -> Iterator[Any]:
         yield made
     finally:
         made.close()
+
+
+def containers(engine: Any) -> list[Any]:
+    """Those of instances, whatever their state."""
+    found: list[Any] = engine.containers.list(all=True, filters={"label": PLAN_LABEL})
+    return found
 
 
 def _answers(address: str) -> bool:

@@ -16,7 +16,6 @@ from astraea.deployer.status import look
 
 from .conftest import Cli, Eventually, WriteService
 from .load import JPEG, Devices, Load
-from .test_docker import docker  # noqa: F401 - a fixture
 from .test_swarm import swarm  # noqa: F401 - a fixture
 
 STEADY = """
@@ -66,7 +65,7 @@ def test_a_canary_is_promoted_when_it_is_good_and_taken_back_when_it_is_not(
 
 
 def test_a_container_that_is_gone_comes_back(
-    docker: Any,  # noqa: F811 - the fixture
+    docker: Any,
     cli: Cli,
     broker: str,
     write_service: WriteService,

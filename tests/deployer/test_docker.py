@@ -4,7 +4,6 @@ import hashlib
 import os
 import secrets
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +12,16 @@ import pytest
 
 from astraea.deployer.engines import InstancePlan
 from astraea.deployer.engines.docker import DockerEngine
-from astraea.deployer.engines.launch import PLAN_LABEL
 from astraea.deployer.nodes import IMPLICIT_NODE, Node, NodeStore
-from astraea.deployer.oci import ImageLayout
 from astraea.deployer.packaging.building import find_container
 from astraea.deployer.registry import Reference
 from astraea.deployer.status import InstanceView, look
 
 from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService
-from .container_engine import base_image, client, engine_address
+from .container_engine import base_image, containers
 from .load import Load
 
 BROKEN = "raise RuntimeError('no such camera')\n"
-
-
-@pytest.fixture
-def docker(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Docker's client; no container of ours is there before and after, and the command takes this engine."""
-    address = engine_address()
-    monkeypatch.setenv("ASTRAEA_ENGINE", "docker")
-    monkeypatch.setenv("ASTRAEA_BASE", base_image())
-    with client(address) as engine:
-        yield engine
-        for container in containers(engine):
-            container.remove(force=True)
-
-
-def containers(engine: Any) -> list[Any]:
-    found: list[Any] = engine.containers.list(all=True, filters={"label": PLAN_LABEL})
-    return found
 
 
 def views() -> list[InstanceView]:
@@ -137,18 +117,6 @@ def ask(url: str | None) -> dict[str, str]:
     return told
 
 
-def test_a_killed_deployment_is_completed_by_the_next(
-    docker: Any, cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
-) -> None:
-    folder = write_service()
-    with cli.start("deploy", folder) as killed:
-        eventually(lambda: containers(docker) != [])
-        killed.kill()
-        killed.communicate()
-    cli("deploy", folder)
-    assert [view.offered for view in views()] == [True]
-
-
 def test_a_container_of_someone_elses_is_left_alone(
     docker: Any, cli: Cli, broker: str, write_service: WriteService
 ) -> None:
@@ -170,11 +138,9 @@ def test_a_container_of_someone_elses_is_left_alone(
     [
         (("status",), "no container engine answers at unix:///nowhere/docker.sock", "docker info"),
         (("deploy", "service"), "no container engine answers", "docker info"),
-        (("deploy", "127.0.0.1:1/hello"), "the registry 127.0.0.1:1 can't be reached", "is it running"),
-        (("deploy", "service", "--registry", ""), "'/hello:1.0.0' is no name of an image", "HOST"),
     ],
 )
-def test_what_is_away_is_named(
+def test_an_engine_that_is_away_is_named(
     cli: Cli,
     write_service: WriteService,
     monkeypatch: pytest.MonkeyPatch,
