@@ -25,7 +25,6 @@ from .simulation import ASK_S, Figures, simulate
 from .world import CROWD_AT_S, OBJECTIVE, OUTAGE_AT_S, Floats, World, world
 
 _POLICIES = ("nearest", "round robin", "least loaded", "astraea")
-_LEASE_S = 15
 
 
 def run(w: World, seed: int, names: Sequence[str]) -> dict[str, tuple[Figures, Floats]]:
@@ -33,7 +32,7 @@ def run(w: World, seed: int, names: Sequence[str]) -> dict[str, tuple[Figures, F
     chance = np.random.default_rng(seed)
     loop = asyncio.new_event_loop()
     with tempfile.TemporaryDirectory() as folder, closing(loop), closing(SqliteStore(Path(folder) / "b.db")) as store:
-        broker = Broker(store, lease_s=_LEASE_S, ttl_s=ASK_S, clock=lambda: clock[0], chance=chance)
+        broker = Broker(store, lease_s=ASK_S, clock=lambda: clock[0], chance=chance)
         loop.run_until_complete(broker.share_out("plates", Sharing(objective=OBJECTIVE)))
         policies = (Nearest(w), RoundRobin(w), LeastLoaded(w, chance), Ours(w, broker, clock, loop, chance))
         done = {policy.name: simulate(w, policy, seed) for policy in policies if policy.name in names}

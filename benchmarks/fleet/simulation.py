@@ -1,8 +1,8 @@
 """Three minutes of a world that a policy guides, second by second.
 
-Every device asks when it starts, every half minute, and when its node fails; it moves to where it is told. Its response
-time, each second, is round trip + service + the wait that the node's load makes (Sakasegawa's formula, as a truth of
-this world). Loads reach the broker as in life: a count of requests under way, by chance, every five seconds.
+Every device asks when it starts, every quarter of a minute, and when its node fails; it moves to where it is told. Its
+response time, each second, is round trip + service + the wait that the node's load makes (Sakasegawa's formula, as a
+truth of this world). Loads reach the broker as in life: a count of requests under way, by chance, every five seconds.
 """
 
 import time
@@ -15,7 +15,7 @@ from astraea.broker.selection import expected_wait_ms
 from .policies import Beat, Policy, Visit
 from .world import END_S, OUTAGE_AT_S, OUTAGE_REGION, Floats, World
 
-ASK_S, _BEAT_S = 30, 5
+ASK_S, _BEAT_S = 15, 5
 _FAILED_MS = 1000.0
 """What a second costs whose requests go to a node that has failed."""
 

@@ -42,7 +42,7 @@ def _started(state_home: Path, *arguments: str) -> Iterator[tuple[subprocess.Pop
         try:
             assert process.stdout
             assert process.stderr
-            address = re.search(r"http://\S+", process.stdout.readline())
+            address = re.search(r"https?://\S+", process.stdout.readline())
             assert address, process.stderr.read()
             # The header tells a test where this broker keeps its state.
             with httpx.Client(base_url=address[0], timeout=10, headers={"x-state": str(state_home)}) as client:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from astraea.edge_server import ListenError, OptionError
+from astraea.edge_server import OptionError
 from astraea.edge_server.cli import app
-from astraea.protocol import ServiceSpecError
+from astraea.protocol import ListenError, ServiceSpecError
 from tests.edge_server.conftest import WriteService
 
 

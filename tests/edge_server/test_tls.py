@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from astraea.edge_server import OptionError
+from astraea.protocol import CertificateError
 from tests.edge_server.conftest import StartServer, WriteService, wait_until
 from tests.edge_server.test_cli import refusal
 from tests.edge_server.test_stream_protocol import frame, stream
@@ -99,5 +99,5 @@ def test_a_certificate_that_cannot_be_is_told(
         [f"--tls-cert={certificate[1]}", f"--tls-key={certificate[1]}"],
     ):
         error = refusal(folder, *options)
-        assert isinstance(error, OptionError), error
+        assert isinstance(error, CertificateError), error
         assert "--tls-cert" in str(error)

@@ -6,7 +6,7 @@
 
 from .api import create_app
 from .core import Broker
-from .errors import BrokerError, ListenError, MatcherError, StoreError, UnknownServiceError
+from .errors import BrokerError, MatcherError, StoreError, UnknownServiceError
 from .fleet import Registry
 from .selection import Matcher, distance_km, expected_rtt_ms, rank
 from .store import PostgresStore, SqliteStore, Store, open_store
@@ -14,7 +14,6 @@ from .store import PostgresStore, SqliteStore, Store, open_store
 __all__ = [
     "Broker",
     "BrokerError",
-    "ListenError",
     "Matcher",
     "MatcherError",
     "PostgresStore",

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import ipaddress
 import logging
 import os
 import signal
@@ -15,11 +14,13 @@ import numpy as np
 import typer
 import uvicorn
 
+from astraea.protocol.serving.certificate import CertificateFiles, certificate_files
+from astraea.protocol.serving.listening import is_loopback, listen, url_of
+from astraea.protocol.serving.logs import LogFormat, LogLevel, configure_logging
+
 from .api import create_app
 from .bootstrap import make_first_key
 from .core import Broker
-from .errors import ListenError
-from .logs import LogFormat, configure_logging
 from .selection import installed_matchers
 from .store import open_store
 
@@ -58,6 +59,10 @@ def broker(  # noqa: PLR0917 - each is an option of its own
         bool, typer.Option("--insecure", help="Ask nobody for a key, even if the address is open to the network.")
     ] = False,
     auth: Annotated[bool, typer.Option("--auth", help="Ask for keys on this machine as well.")] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate chain, PEM; with it the broker speaks TLS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, PEM.")] = None,
     log_format: Annotated[LogFormat, typer.Option(help="How a line of the log looks.")] = LogFormat.PLAIN,
 ) -> None:
     """Keep the list of running instances, and tell devices which is best for them.
@@ -67,14 +72,16 @@ def broker(  # noqa: PLR0917 - each is an option of its own
     Beyond loopback callers need keys. The first, an admin's, is written to `admin.key` in the state folder; it makes
     the others. The dashboard is at the broker's address.
     """
-    configure_logging(log_format)
+    configure_logging(log_format, LogLevel.INFO)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     gc.set_threshold(_COLLECT_AFTER)
     if auth and insecure:
         raise typer.BadParameter("--auth and --insecure contradict each other")
-    closed = auth or not (insecure or _is_loopback(host))
-    with _listen(host, port) as listener, closing(open_store(store or _state_home() / "broker.db")) as opened:
+    closed = auth or not (insecure or is_loopback(host))
+    tls = certificate_files(tls_cert, tls_key)
+    with listen(host, port) as listener, closing(open_store(store or _state_home() / "broker.db")) as opened:
         served = Broker(opened, lease_s=lease_s, matchers=installed_matchers(), chance=np.random.default_rng())
-        _serve(served, listener, closed=closed)
+        _serve(served, listener, tls, closed=closed)
 
 
 def _state_home() -> Path:
@@ -82,30 +89,7 @@ def _state_home() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "astraea"
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except socket.gaierror as error:
-        raise ListenError(
-            f"can't listen on {host}: {error.strerror}", hint="give --host an address of this machine"
-        ) from None
-    try:
-        return socket.create_server(address, family=family)
-    except OSError as error:
-        raise ListenError(
-            f"can't listen on {host} port {port}: {os.strerror(error.errno or 0)}",
-            hint=f"`ss -ltnp 'sport = :{port}'` shows who uses a port; --port and --host choose others",
-        ) from None
-
-
-def _serve(served: Broker, listener: socket.socket, *, closed: bool) -> None:
+def _serve(served: Broker, listener: socket.socket, tls: CertificateFiles | None, *, closed: bool) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is under way and return."""
 
     async def on_started() -> None:
@@ -113,10 +97,15 @@ def _serve(served: Broker, listener: socket.socket, *, closed: bool) -> None:
             _log.warning("there was no admin's key: one is in %s now", path)
         gc.freeze()  # code and what the store had: not to be looked through again
         asyncio.get_running_loop().call_later(_COLLECT_EVERY_S, _collect)
-        typer.echo(_greeting(served, listener))
+        if tls is not None and config.ssl is not None:
+            renewing.append(asyncio.create_task(tls.keep_current(config.ssl)))
+        typer.echo(_greeting(served, url_of(listener, "http" if tls is None else "https")))
 
+    renewing: list[asyncio.Task[None]] = []
     config = uvicorn.Config(
         create_app(served, closed=closed, on_started=on_started),
+        ssl_certfile=tls and tls.chain,
+        ssl_keyfile=tls and tls.key,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -135,9 +124,7 @@ def _collect() -> None:
     asyncio.get_running_loop().call_later(_COLLECT_EVERY_S, _collect)
 
 
-def _greeting(served: Broker, listener: socket.socket) -> str:
-    host, port, *_ = listener.getsockname()
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _greeting(served: Broker, url: str) -> str:
     known = len(served.instances())
     kept = f"{served.store.name} (found {known} instances)"
     return f"The broker listens on {url} (API: {url}/docs), keeps what it knows in {kept}"

@@ -3,7 +3,6 @@
 AstraeaError
 └── BrokerError
     ├── EnrolmentError        a device's code is not good
-    ├── ListenError           the address to listen on can't be had, or must not be without `--insecure`
     ├── MatcherError          an installed matcher can't be used
     ├── StoreError            the store can't be opened, read or written
     ├── UnknownKeyError       there is no key or device to revoke
@@ -19,10 +18,6 @@ class BrokerError(AstraeaError):
 
 class EnrolmentError(BrokerError):
     """The code that a device enrols with is wrong, used, or too old."""
-
-
-class ListenError(BrokerError):
-    """The address to listen on is taken, not ours, not known, or open to the network without `--insecure`."""
 
 
 class MatcherError(BrokerError):

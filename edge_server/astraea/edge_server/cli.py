@@ -13,13 +13,13 @@ from pydantic import AnyHttpUrl, SecretStr, TypeAdapter, ValidationError
 
 from astraea.models.cpus import available_cpus
 from astraea.protocol import Instance, Location, ServiceSpec, load_service_spec
+from astraea.protocol.serving.certificate import certificate_files
+from astraea.protocol.serving.logs import LogFormat, LogLevel, configure_logging
 
 from .auth import check_key, read_key
-from .certificate import CertificateFiles
 from .errors import OptionError
 from .limits import Limits
 from .listen import listen, url_of
-from .logs import LogFormat, LogLevel, configure_logging
 from .revisions import label
 from .server import Security, Serving, run
 from .streams.sources import Sources
@@ -127,7 +127,7 @@ def serve(
     broker_url = _broker(broker)
     workers = workers or available_cpus()
     limits = Limits(workers, queue, batch)
-    security = Security(_key(api_key_file), _jwks(jwks), tuple(cors_origin or ()), _tls(tls_cert, tls_key))
+    security = Security(_key(api_key_file), _jwks(jwks), tuple(cors_origin or ()), certificate_files(tls_cert, tls_key))
     ice_servers = IceServers(tuple(ice_server or ()), _secret(turn_secret_file))
     sources = Sources(tuple(allow_source or ()))
     open_to_network = insecure or security.authenticates
@@ -188,16 +188,6 @@ def _jwks(source: str | None) -> str | None:
 
 def _secret(file: Path | None) -> SecretStr | None:
     return None if file is None else read_key(file, "--turn-secret-file")
-
-
-def _tls(chain: Path | None, key: Path | None) -> CertificateFiles | None:
-    if chain is None and key is None:
-        return None
-    if chain is None or key is None:
-        raise OptionError("--tls-cert and --tls-key need each other")
-    files = CertificateFiles(chain, key)
-    files.check()
-    return files
 
 
 def _instance(spec: ServiceSpec, **options: Any) -> Instance:

@@ -8,7 +8,6 @@ EdgeServerError
 ├── MissingExtraError      a model for a framework that isn't installed
 ├── OptionError            a value on the command line that can't be
 ├── UpgradeError           a version that can't take the place of the one that serves
-├── ListenError            an address that can't be listened on, or may not be without authentication
 └── RequestError           a request that gets a problem document for its answer; knows its status
     ├── BadInputError        400  a body that isn't what its type says
     ├── TooLargeError        413  a body or an image beyond the limits
@@ -61,10 +60,6 @@ class OptionError(EdgeServerError):
 
 class UpgradeError(EdgeServerError):
     """What is in the service's folder can't take the place of what is served."""
-
-
-class ListenError(EdgeServerError):
-    """The server can't listen where it was told to."""
 
 
 class RequestError(EdgeServerError):

@@ -1,11 +1,10 @@
-"""Where the server listens."""
+"""Where an instance listens, and where devices reach it."""
 
-import errno
 import ipaddress
-import os
 import socket
 
-from .errors import ListenError
+from astraea.protocol import ListenError
+from astraea.protocol.serving import listening
 
 
 def listen(host: str, port: int, *, open_to_network: bool) -> socket.socket:
@@ -15,30 +14,12 @@ def listen(host: str, port: int, *, open_to_network: bool) -> socket.socket:
         ListenError: It is in use, or the address is none of this machine's, or others than this machine can reach it
             and they may not (`open_to_network`).
     """
-    if not (open_to_network or _is_loopback(host)):
+    if not (open_to_network or listening.is_loopback(host)):
         raise ListenError(
             f"{host} is open to the network, and requests are not authenticated",
             hint="--api-key-file or --jwks ask for a token; --insecure is for a network where you trust everyone",
         )
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except socket.gaierror as error:
-        raise ListenError(
-            f"can't listen on {host}: {error.strerror}", hint="give --host an address of this machine"
-        ) from None
-    try:
-        return socket.create_server(address, family=family)
-    except OSError as error:
-        raise _listen_error(host, port, error) from None
-
-
-def _listen_error(host: str, port: int, error: OSError) -> ListenError:
-    if error.errno == errno.EADDRINUSE:
-        return ListenError(f"port {port} is in use", hint="--port chooses another; 0 takes any that is free")
-    return ListenError(
-        f"can't listen on {host} port {port}: {os.strerror(error.errno or 0)}",
-        hint="--host and --port choose others",
-    )
+    return listening.listen(host, port)
 
 
 def url_of(listener: socket.socket, *, registering: bool, scheme: str = "http") -> str:
@@ -47,16 +28,9 @@ def url_of(listener: socket.socket, *, registering: bool, scheme: str = "http") 
     Raises:
         ListenError: Devices are to be told it by a broker, and it is a wildcard.
     """
-    host, port, *_ = listener.getsockname()
+    host = listener.getsockname()[0]
     if registering and ipaddress.ip_address(host).is_unspecified:
         raise ListenError(
             f"{host} is no address at which devices reach this node", hint="--advertise http://NAME:PORT tells one"
         )
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return listening.url_of(listener, scheme)

@@ -19,11 +19,11 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from astraea.protocol import AstraeaError, Instance, ServiceSpec
+from astraea.protocol.serving.certificate import CertificateFiles
 
 from .api import Api
 from .app import create_app, predict_endpoint
 from .auth import Guard, KeySet
-from .certificate import CertificateFiles
 from .http1 import Front
 from .lease import leased
 from .limits import Limits

@@ -2,6 +2,8 @@
 
 AstraeaError
 ├── BrokerApiError     a broker that is away, refuses, or answers what makes no sense
+├── CertificateError   files of a certificate that a server can't show
+├── ListenError        an address that a server can't listen on, or must not without authentication
 ├── MissingExtraError  a package that only some installations have
 ├── NoAnswerError      a result without an answer, asked for what it found
 ├── ServiceSpecError   an astraea.yaml that is missing, unreadable or says something wrong
@@ -27,6 +29,14 @@ class BrokerApiError(AstraeaError):
         super().__init__(message, hint=hint)
         self.status = status
         """The HTTP status of a broker that refuses; None of one that can't be reached, or that makes no sense."""
+
+
+class CertificateError(AstraeaError):
+    """A certificate's files can't be read, or don't belong together."""
+
+
+class ListenError(AstraeaError):
+    """A server can't listen where it was told to."""
 
 
 class MissingExtraError(AstraeaError):

@@ -43,8 +43,9 @@ SPREAD_MS = 2.0
 """How far apart two scores may be and still change places by chance often, when the best instance is full."""
 UNSURE = 0.3
 """By what share round trips are assumed to scatter around what the distance lets expect, as a standard deviation."""
-HOLD_MS, HOLD_SHARE = 2.0, 0.01
-"""By how much another must be better than the one in use: moving costs a device a new connection and a cold link."""
+HOLD_MS = 2.0
+"""By how much another must be better than the one in use: less is not worth a move. Devices are slower still to move,
+since they compare what they measure themselves; much more here keeps a fleet from where it is served best."""
 
 
 class _Terms(NamedTuple):
@@ -205,7 +206,7 @@ def _held(best: list[int], current: int | None, admitted: NDArray[np.bool_], sco
     """The order with the instance in use first, unless another is better by the margin."""
     if current is None or not admitted[current] or best[0] == current:
         return best
-    if scores[current] > scores[admitted].min() * (1 + HOLD_SHARE) + HOLD_MS:
+    if scores[current] > scores[admitted].min() + HOLD_MS:
         return best
     return [current, *(row for row in best if row != current)][:limit]
 
