@@ -26,6 +26,10 @@ _HICCUP_MS = 20.0
 """A scheduler's hiccup: what exceeds a tight bound by no more is not late."""
 
 
+Passed = Callable[[], None] | None
+"""Called when the next frame can follow; None where nobody waits to send one, for the timer wakes a thread."""
+
+
 def age_ms(frame: Frame) -> float:
     """How old its picture is."""
     return max(0.0, (monotonic() - frame.captured_at) * 1000)
@@ -59,7 +63,7 @@ class Attempts:
         """Give up what is under way."""
         await self._tasks.cancel()
 
-    async def answer(self, frame: Frame, decision: Decision, passed: Callable[[], None]) -> Answer:
+    async def answer(self, frame: Frame, decision: Decision, passed: Passed) -> Answer:
         """The first good answer; `passed` is called when the next frame can follow without queueing behind this one.
 
         Raises:
@@ -117,9 +121,7 @@ class Attempts:
             return first.result()
         return (await _first_good(first, self._tasks.spawn(self._first_of(others, frame, decision)))).result()
 
-    async def _ask(
-        self, name: str, frame: Frame, decision: Decision, passed: Callable[[], None] = lambda: None
-    ) -> Answer:
+    async def _ask(self, name: str, frame: Frame, decision: Decision, passed: Passed = None) -> Answer:
         if name == LOCAL:
             return await self._ask_device(frame)
         return await self._ask_remote(name, frame, decision, passed)
@@ -130,7 +132,7 @@ class Attempts:
         self._policy.observe_local(ms)
         return Answer("device", tuple(detections))
 
-    async def _ask_remote(self, name: str, frame: Frame, decision: Decision, passed: Callable[[], None]) -> Answer:
+    async def _ask_remote(self, name: str, frame: Frame, decision: Decision, passed: Passed) -> Answer:
         encoding, size = decision.encoding or Encoding(), size_of(frame)
         start = perf_counter()
         payload = await self._encode(name, frame, encoding)
@@ -140,7 +142,8 @@ class Attempts:
         size_bytes = len(payload.data)
         if not payload.keyframe:
             self._policy.observe_encoding(size, encoding, size_bytes, encode_ms)
-        asyncio.get_running_loop().call_later(self._targets.pace_s(name, size_bytes), passed)
+        if passed is not None:
+            asyncio.get_running_loop().call_later(self._targets.pace_s(name, size_bytes), passed)
         exchange = await self._targets.send(
             name, payload, encoding, give_up_ms=decision.give_up_ms, traceparent=traceparent(frame.trace_id)
         )

@@ -1,6 +1,5 @@
 """Frames that need no answer of their own, and answers of the device that need a second opinion."""
 
-from collections.abc import Callable
 from math import inf
 from time import monotonic
 
@@ -11,7 +10,7 @@ from ..decision import LOCAL, ConfidenceGate, Decision, MotionGate, Policy
 from ..engine import LocalEngine
 from ..errors import DeviceError, TargetError
 from .answer import Answer
-from .attempts import Attempts, age_ms, size_of
+from .attempts import Attempts, Passed, age_ms, size_of
 
 
 class StillScene:
@@ -78,7 +77,7 @@ class SecondOpinions:
         own_ms = decision.expected_ms.get(LOCAL, decision.predicted_ms)
         return decision._replace(target=LOCAL, predicted_ms=own_ms, patience_ms=inf)
 
-    async def answer(self, frame: Frame, decision: Decision, passed: Callable[[], None], changed: float) -> Answer:
+    async def answer(self, frame: Frame, decision: Decision, passed: Passed, changed: float) -> Answer:
         """The device's own answer, or a better one of a remote target in time.
 
         Args:
@@ -91,7 +90,8 @@ class SecondOpinions:
             TargetError: the device's model failed, and nobody else could answer.
         """
         own = await self._attempts.answer(frame, decision, passed)
-        passed()
+        if passed is not None:
+            passed()
         answer = await self._second(frame, own, changed) if own.tier == "device" else own
         self._gate.answered(answer.detections or ())
         return answer

@@ -1,6 +1,5 @@
 """Answering one frame: decide, have it answered, say how it came about."""
 
-from collections.abc import Callable
 from time import monotonic, perf_counter
 
 from astraea.protocol import Result
@@ -14,7 +13,7 @@ from ..errors import TargetError, UnreachableError
 from ..events import Events, FrameAnswered, TargetSwitched
 from ..snapshot import TargetState, target_states
 from .answer import NO_ANSWER, Answer
-from .attempts import Attempts, age_ms, size_of
+from .attempts import Attempts, Passed, age_ms, size_of
 from .gating import StillScene, second_opinions
 from .targets import Targets
 
@@ -75,7 +74,7 @@ class Offloader:
         await self._attempts.close()
         await self._targets.close()
 
-    async def answer(self, frame: Frame, passed: Callable[[], None] = lambda: None) -> Result:
+    async def answer(self, frame: Frame, passed: Passed = None) -> Result:
         """Answer one frame. Never raises for want of a target: the result says why there is no answer.
 
         Args:
@@ -120,7 +119,7 @@ class Offloader:
             self._current = decision.target
         return decision
 
-    async def _answer(self, frame: Frame, passed: Callable[[], None], changed: float) -> Result:
+    async def _answer(self, frame: Frame, passed: Passed, changed: float) -> Result:
         start = perf_counter()
         decision = self._decide(frame)
         failure = None
@@ -144,9 +143,7 @@ class Offloader:
             self._targets.came_of(decision.target, missed=missed)
         return result
 
-    async def _attempt(
-        self, frame: Frame, decision: Decision | None, passed: Callable[[], None], changed: float
-    ) -> Answer:
+    async def _attempt(self, frame: Frame, decision: Decision | None, passed: Passed, changed: float) -> Answer:
         if decision is None:
             raise UnreachableError("no edge server is known, and the device has no model of its own")
         if self._second:
