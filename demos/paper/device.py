@@ -7,6 +7,7 @@ carried out: `{"do": "alone", "frames": 2}` and so on, by the names of `Device`'
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -137,6 +138,7 @@ def _said(result: Result) -> dict[str, Any]:
 
 def main() -> None:
     """See the module."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever leads the experiment, and ends this one too
     parser = argparse.ArgumentParser(prog="python -m demos.paper.device", description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, required=True, help="of the longer side of frames, in pixels")
     parser.add_argument("--source", required=True, help="a camera's address")
