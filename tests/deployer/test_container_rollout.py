@@ -49,7 +49,7 @@ def test_a_canary_is_promoted_when_it_is_good_and_taken_back_when_it_is_not(
     with Devices(engine_broker) as devices:
         write_service(handler=f"{STEADY}# better\n", version="1.1.0", keys=region)
         with Load(engine_broker, body=JPEG) as load:
-            cli("deploy", folder, "--canary", "50", "--every", "4s")
+            cli("deploy", folder, "--canary", "50", "--every", "2s")
         assert load.answers > 0
         assert load.failures == []
         assert revisions(cli) == ["1.1.0"]

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 import re
+import threading
 
 import pytest
 from hypothesis import given
@@ -44,10 +45,31 @@ def deployed(cli: Cli, write_service: WriteService, broker: str, handler: str, *
     return done.stdout + done.stderr, load
 
 
-def test_a_good_canary_is_promoted(cli: Cli, broker: str, write_service: WriteService) -> None:
-    _, load = deployed(cli, write_service, broker, STEADY + "# better\n", status=0)
+def test_a_good_canary_is_promoted_and_the_stable_revision_stays_until_it_has_all_devices(
+    cli: Cli, broker: str, write_service: WriteService
+) -> None:
+    shares: list[float] = []
+    """Of the new revision, while the old one still had instances."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        with new_client() as client:
+            while not ended.wait(0.1):
+                weights = ask_broker(client, broker, calls.sharing("hello")).weights
+                share = next((share for name, share in weights.items() if name.startswith("1.1.0")), 0.0)
+                if any(view.revision.startswith("1.0.0") for view in instances()):
+                    shares.append(share)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        _, load = deployed(cli, write_service, broker, STEADY + "# better\n", status=0)
+    finally:
+        ended.set()
+        watching.join()
     assert load.failures == []
     assert [view.revision[:5] for view in instances()] == ["1.1.0"]
+    assert {0.0, 50.0, 100.0} <= set(shares), "the old one was there at each share"
 
 
 @pytest.mark.parametrize(("handler", "reason"), [(FAILING, "requests failed"), (SLOW, "95th percentile")])

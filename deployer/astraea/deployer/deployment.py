@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import httpx
 
+from astraea.protocol.broker_api import calls
+
 from .desired import Desired, DesiredStore, Release, Rollout
 from .engines import Engine, InstanceStatus
 from .errors import BrokerError, BusyError, DeployError, EngineError
-from .health import check_broker, new_client
+from .health import ask_broker, check_broker, new_client
 from .history import History
 from .nodes import Node
 from .rollout.canary import LOOK_S, Canary, Decision, Judgement
@@ -202,11 +204,18 @@ def scale(desired: Desired, count: int, engine: Engine, *, timeout_s: float) -> 
     """Run another number of instances: new ones serve when this returns, and those that are too many have ended.
 
     Raises:
-        DeployError: a canary is under way, an instance did not come up, or something else changes what runs.
+        DeployError: a canary is under way, the template bounds the number, an instance did not come up, or something
+            else changes what runs.
         BrokerError: no broker answers.
         EngineError: the engine can't.
     """
     _check_steady(desired)
+    bounds = desired.release.image.spec.scale
+    if bounds is not None and not bounds.min <= count <= bounds.max:
+        raise DeployError(
+            f"the template keeps {desired.service!r} at {bounds.min} to {bounds.max} instances, not {count}",
+            hint="change its `scale`, and deploy it again",
+        )
     release = desired.release.model_copy(update={"count": count})
     return deploy(release, desired.engine, engine, timeout_s=timeout_s)
 
@@ -238,8 +247,13 @@ def _check_steady(desired: Desired) -> None:
         )
 
 
-def remove(service: str, engine: Engine) -> tuple[InstanceStatus, ...]:
+def remove(service: str, engine_name: str, engine: Engine) -> tuple[InstanceStatus, ...]:
     """End all of a service's instances and wait until nothing of them is left; returns what there was.
+
+    Args:
+        service: its name.
+        engine_name: of the engine, as `--engine` has it.
+        engine: runs them; what runs on another one is left.
 
     Raises:
         DeployError: there is none, they do not end, or something else changes what runs of the service.
@@ -247,12 +261,14 @@ def remove(service: str, engine: Engine) -> tuple[InstanceStatus, ...]:
     store = DesiredStore()
     with store.lock(service, _LOCK_WAIT_S):
         known, instances = store.get(service), tuple(engine.instances(service))
-        if known is None and not instances:
-            raise DeployError(f"no instance of {service!r} runs on any node", hint="`astraea status` lists what runs")
-        store.delete(service)
-        if known is not None:
+        is_here = known is not None and known.engine == engine_name
+        if not is_here and not instances:
+            hint = f"it was deployed with --engine {known.engine}" if known else "`astraea status` lists what runs"
+            raise DeployError(f"no instance of {service!r} runs on any node", hint=hint)
+        if known is not None and is_here:
+            store.delete(service)
             with new_client() as client, contextlib.suppress(BrokerError):  # a broker that is gone shares nothing out
-                Sharing(client, known.release.broker, service).share({})
+                ask_broker(client, known.release.broker, calls.share_alike(service))
         _stop_and_wait(engine, [instance.id for instance in instances])
     return instances
 

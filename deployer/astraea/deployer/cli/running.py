@@ -112,6 +112,8 @@ def deploy(
             on_judged=shown.judged,
         )
     out().print(deployment_table(done))
+    if not release.size:
+        typer.echo(f"it is scaled to 0, so nothing runs: `astraea scale {image.spec.name} 1` changes that", err=True)
 
 
 def _taken(fleet: Fleet, spec: ServiceSpec) -> Taken:
@@ -221,5 +223,5 @@ def remove(
 
     Example: `astraea remove plates`
     """
-    for instance in deployment.remove(service, open_fleet(engine).engine):
+    for instance in deployment.remove(service, engine.value, open_fleet(engine).engine):
         typer.echo(f"stopped {instance.id} on node {instance.plan.node.name}")

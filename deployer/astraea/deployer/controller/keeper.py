@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _PARALLEL = 16
 _RETRY_S = 10.0
-"""Between two attempts to start what an engine has refused: a node that is away is asked again soon enough."""
+"""Between two attempts to start an instance: a node that is away is asked again soon enough."""
 _MOST_USAGES = 1000
 
 
@@ -93,11 +93,11 @@ class Keeper:
             engine.stop(extra)
 
     def _start(self, engine: Engine, want: Wanted, now: float) -> None:
+        self._not_before[want.plan.id] = now + _RETRY_S
         logger.info("%s: starting %s on node %s", self._service, want.plan.id, want.plan.node.name)
         try:
             engine.start(want.plan, want.image)
         except DeployerError as error:
-            self._not_before[want.plan.id] = now + _RETRY_S
             logger.warning("%s: %s", self._service, error)
 
     def _go_on(self, desired: Desired, engine: Engine, now: float) -> None:
