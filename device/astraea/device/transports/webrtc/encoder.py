@@ -16,7 +16,7 @@ _FPS = 30
 _X264_OPTIONS = {
     "preset": "veryfast",
     "tune": "zerolatency",
-    "crf": "22",  # the answers are as accurate as to JPEG of quality 85, within a point, at less than a quarter of it
+    "crf": "23",  # the answers are as accurate as to JPEG of quality 85, within a point, at less than a quarter of it
     "g": "100000",  # keyframes only when they are asked for
 }
 _HARDWARE = "h264_v4l2m2m"  # Raspberry Pi up to 4, and most other boards with mainline drivers
