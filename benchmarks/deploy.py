@@ -1,6 +1,7 @@
 """How long it takes from a service's folder to its first answer: `python -m benchmarks.deploy`.
 
-Needs a registry that has the base image (`--registry`, `--base`), and for `--engines docker` an engine at DOCKER_HOST.
+Needs a registry that has the base image (`--registry`, `--base`), and for `--engines docker` or `swarm` an engine or
+manager at DOCKER_HOST; a swarm's nodes also need the label `insecure=true`, and a broker that they reach (`--host`).
 Builds are timed with nothing cached, unchanged, and with another handler; `--peer` builds and pushes the same packages
 and files by `docker build` and `docker push`. A deployment is timed from the command's start to the first answer of an
 instance that the broker named; a container's image is in the registry, and its top layer new to the engine.
@@ -49,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--registry", default=os.environ.get("ASTRAEA_REGISTRY", "127.0.0.1:5000"))
     parser.add_argument("--base", default=os.environ.get("ASTRAEA_BASE"), help="default: python:3.11-slim there")
     parser.add_argument("--engines", default="process,docker", help="which to deploy on; none: -")
+    parser.add_argument("--host", default="127.0.0.1", help="where the broker listens: a swarm's nodes must reach it")
     parser.add_argument("--peer", action="store_true", help="docker build and push of the same, for comparison")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
@@ -92,7 +94,9 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         figures["docker / ours"] = peer / first.duration_s
     for engine in [] if options.engines == "-" else options.engines.split(","):
         what = str(service) if engine == "process" else str(changed.reference)
-        figures[f"deployed on {engine} (s)"] = _deploy(folder, what, load_service_spec(service).name, engine)
+        figures[f"deployed on {engine} (s)"] = _deploy(
+            folder, what, load_service_spec(service).name, engine, options.host
+        )
     return figures
 
 
@@ -112,8 +116,8 @@ def _docker_build(service: Path, base: Reference, registry: str) -> float:
     return taken
 
 
-def _deploy(folder: Path, what: str, service: str, engine: str) -> float:
-    with _broker(folder) as broker:
+def _deploy(folder: Path, what: str, service: str, engine: str, host: str) -> float:
+    with _broker(folder, host) as broker:
         command = [*_ASTRAEA, "deploy", what, "--engine", engine, "--broker", broker]
         began = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
@@ -135,8 +139,8 @@ def _first_answer(broker: str, service: str, deploying: "subprocess.Popen[bytes]
 
 
 @contextmanager
-def _broker(folder: Path) -> Iterator[str]:
-    command = [*_ASTRAEA, "broker", "--port", "0", "--store", str(folder / "broker.db")]
+def _broker(folder: Path, host: str) -> Iterator[str]:
+    command = [*_ASTRAEA, "broker", "--host", host, "--insecure", "--port", "0", "--store", str(folder / "broker.db")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         found = re.search(r"http://[0-9.:]+", process.stdout.readline() if process.stdout else "")
         try:

@@ -155,7 +155,7 @@ def test_a_full_registry_is_named(cli: Cli, kept_layout: object, write_service: 
     ("name", "message", "hint"),
     [
         ("127.0.0.1:1/hello", "the registry 127.0.0.1:1 can't be reached", "is it running"),
-        ("/hello:1.0.0", "'/hello:1.0.0' is no name of an image", "HOST"),
+        ("host/hello:b:c", "'host/hello:b:c' is no name of an image", "HOST"),
     ],
 )
 def test_a_registry_that_is_away_is_named(

@@ -6,7 +6,9 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qsl
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +17,10 @@ from pydantic import SecretStr
 from astraea.deployer.errors import ImageError, RegistryError
 from astraea.deployer.oci import MANIFEST_MEDIA_TYPE, Descriptor, Manifest
 from astraea.deployer.registry import Credentials, Reference, Registry, find_credentials
+from astraea.deployer.registry.auth import RegistryAuth
 from tests.conftest import need
 from tests.deployer.registry_server import PASSWORD, USER, running_registry
+from tests.edge_server.test_tls import write_certificate
 
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -119,6 +123,95 @@ def test_a_registry_with_passwords_lets_in_who_knows_one(tmp_path: Path, passwor
             with pytest.raises(RegistryError, match="refuses") as caught:
                 registry.put_blob("plates", described(content), [content])
             assert "docker login" in str(caught.value.hint)
+
+
+def test_a_registrys_own_authority_is_trusted_once_it_lies_where_docker_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("registry-server", shutil.which("docker-registry") is not None, "docker-registry is not installed")
+    certificate, key = write_certificate(tmp_path)
+    monkeypatch.setattr("astraea.deployer.registry.client._is_loopback", lambda _host: False)  # else it is no TLS
+    monkeypatch.setattr("astraea.deployer.registry.client._CERTIFICATES", tmp_path / "certs.d")
+    with running_registry(tmp_path, tls=(certificate, key)) as address:
+        host = f"localhost:{address.rpartition(':')[2]}"
+        with Registry(host) as stranger, pytest.raises(RegistryError, match=r"can't be reached.*CERTIFICATE") as caught:
+            stranger.has_blob("plates", DIGEST)
+        assert "certificate" in str(caught.value.hint)
+        (tmp_path / "certs.d" / host).mkdir(parents=True)
+        shutil.copyfile(certificate, tmp_path / "certs.d" / host / "ca.crt")
+        with Registry(host) as trusted:
+            trusted.put_blob("plates", described(b"layer"), [b"layer"])
+            assert trusted.has_blob("plates", described(b"layer").digest)
+
+
+class TokenServer:
+    """A registry that wants a token for each scope, and the issuer of them; remembers who asked for what."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, str], str]] = []
+        self.good: set[str] = set()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host == "issuer.example":
+            query = dict(parse_qsl(request.url.query.decode() or request.content.decode()))
+            self.asked.append((request.method, query, request.headers.get("authorization", "")))
+            token = f"token-{len(self.asked)}"
+            self.good.add(f"Bearer {token}")
+            return httpx.Response(200, json={"access_token" if request.method == "POST" else "token": token})
+        if request.headers.get("authorization") in self.good:
+            return httpx.Response(200)
+        scope = "pull" if request.method == "HEAD" else "pull,push"
+        challenge = f'Bearer realm="https://issuer.example/token",service="r",scope="repository:plates:{scope}"'
+        return httpx.Response(401, headers={"www-authenticate": challenge})
+
+    def client(self, credentials: Credentials | None) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self), auth=RegistryAuth(credentials))
+
+
+BLOB, UPLOAD = f"https://r.example/v2/plates/blobs/{DIGEST}", "https://r.example/v2/plates/blobs/uploads/"
+
+
+def test_a_token_is_asked_for_once_a_purpose_and_anew_when_it_has_expired() -> None:
+    server = TokenServer()
+    with server.client(None) as client:
+        assert [client.head(BLOB).status_code for _ in range(3)] == [200] * 3
+        assert server.asked == [("GET", {"service": "r", "scope": "repository:plates:pull"}, "")]
+        assert client.post(UPLOAD).is_success
+        assert server.asked[1][1]["scope"] == "repository:plates:pull,push"
+        server.good.clear()
+        assert client.head(BLOB).is_success
+    assert len(server.asked) == 3
+
+
+def test_the_issuer_of_tokens_is_told_who_asks() -> None:
+    server = TokenServer()
+    with server.client(Credentials(USER, SecretStr(PASSWORD))) as client:
+        assert client.head(BLOB).is_success
+    assert server.asked[0][2] == f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+    with server.client(Credentials("<token>", SecretStr("identity"))) as client:
+        assert client.head(BLOB).is_success
+    method, form, authorization = server.asked[1]
+    assert (method, form["grant_type"], form["refresh_token"]) == ("POST", "refresh_token", "identity")
+    assert authorization == ""
+
+
+@pytest.mark.parametrize(
+    ("challenge", "message"),
+    [
+        ('Bearer realm="file:///etc/passwd"', "no address"),
+        ('Bearer realm="https://issuer.example/token"', "gives no token: 403"),
+    ],
+)
+def test_an_issuer_that_is_none_or_refuses_is_named(challenge: str, message: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        status = 403 if request.url.host == "issuer.example" else 401
+        return httpx.Response(status, headers={"www-authenticate": challenge})
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer), auth=RegistryAuth(None)) as client,
+        pytest.raises(RegistryError, match=message),
+    ):
+        client.head(BLOB)
 
 
 def test_a_login_of_docker_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,6 @@ def _fail(message: str, hint: str | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - nothing to wait for while all is well
     from rich.markup import escape  # noqa: PLC0415
 
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, soft_wrap=True, emoji=False)  # `a:b:c` is no picture
     console.print(f"[bold red]astraea:[/] {escape(message)}" + (f"\n[dim]→[/] {escape(hint)}" if hint else ""))
     sys.exit(1)

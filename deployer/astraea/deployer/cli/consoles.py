@@ -16,12 +16,12 @@ _MIN_COLUMNS = 140
 
 def out() -> Console:
     """For what was asked for."""
-    return _unfolded(Console(soft_wrap=True))
+    return _unfolded(Console(soft_wrap=True, emoji=False))
 
 
 def err() -> Console:
     """For what is said beside it."""
-    return _unfolded(Console(stderr=True, soft_wrap=True))
+    return _unfolded(Console(stderr=True, soft_wrap=True, emoji=False))
 
 
 def _unfolded(console: Console) -> Console:
