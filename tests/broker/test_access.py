@@ -73,6 +73,7 @@ MATRIX: dict[tuple[str, str], set[Any]] = {
     ("GET", "/v1/services"): VIEWERS,
     ("GET", "/v1/services/{name}/candidates"): DEVICES,
     ("GET", "/v1/services/{name}/sharing"): VIEWERS,
+    ("GET", "/v1/services/{name}/signals"): VIEWERS,
     ("PUT", "/v1/services/{name}/sharing"): DEPLOYERS,
     ("DELETE", "/v1/services/{name}/sharing"): DEPLOYERS,
     ("POST", "/v1/services/{name}/token"): DEVICES,

@@ -3,6 +3,9 @@
 import configparser
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +18,7 @@ from astraea.broker import Broker, StoreError, open_store
 from astraea.broker.cli import broker as command
 from astraea.protocol import Instance
 from astraea.protocol.broker_api import Ask
+from tests.conftest import need
 
 MakeInstance = Callable[..., Instance]
 OPS = Path(__file__).resolve().parents[2] / "broker" / "ops"
@@ -74,6 +78,16 @@ def test_unit_and_image_start_the_broker_with_options_that_it_has() -> None:
     assert options
     parameters = {name.replace("_", "-") for name in command.__annotations__}
     assert {option.removeprefix("--") for option in options} <= parameters
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    need("systemd", shutil.which("systemd-analyze") is not None, "there is no systemd-analyze")
+    unit = tmp_path / "astraea-broker.service"
+    unit.write_text((OPS / unit.name).read_text().replace("/opt/astraea/bin/astraea", sys.executable))
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert verified.stderr == ""
 
 
 @pytest.mark.parametrize("folder", re.findall(r"^COPY ([a-z_]+) ", (OPS / "Dockerfile").read_text(), re.MULTILINE))
