@@ -1,12 +1,13 @@
 """A real registry on loopback: Debian's `docker-registry`, with or without passwords and TLS."""
 
+import re
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -17,7 +18,12 @@ _HTPASSWD = f"{USER}:$2y$05$BloI2oFcL2sD9YcN6NTwHOT4jgTUhJlWNLIy.jDMfKtq430i2Ikh
 
 @contextmanager
 def running_registry(
-    folder: Path, *, authenticated: bool = False, tls: tuple[Path, Path] | None = None
+    folder: Path,
+    *,
+    authenticated: bool = False,
+    tls: tuple[Path, Path] | None = None,
+    address: str = "127.0.0.1",
+    mirrors: str | None = None,
 ) -> Iterator[str]:
     """A registry's host and port, while it runs.
 
@@ -25,10 +31,12 @@ def running_registry(
         folder: for its files.
         authenticated: whether it asks for the user and password above.
         tls: files of its certificate and key.
+        address: to listen on.
+        mirrors: the host and port of the registry that it passes on and keeps what it is asked for; see `asked_for`.
     """
     with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
+        probe.bind((address, 0))
+        host = f"{address}:{probe.getsockname()[1]}"
     configuration: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -38,6 +46,9 @@ def running_registry(
     if authenticated:
         (folder / "htpasswd").write_text(_HTPASSWD)
         configuration["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+    if mirrors is not None:
+        configuration["proxy"] = {"remoteurl": f"http://{mirrors}"}
+        configuration["log"]["accesslog"]["disabled"] = False
     if tls is not None:
         configuration["http"]["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}
     path = folder / "registry.yml"
@@ -51,6 +62,19 @@ def running_registry(
             yield host
         finally:
             process.terminate()
+
+
+class Asked(NamedTuple):
+    """What a mirror was asked for."""
+
+    digest: str
+    sent_bytes: int
+
+
+def blobs_asked_for(folder: Path) -> list[Asked]:
+    """The blobs that the mirror in this folder has sent."""
+    lines = re.findall(r'"GET /v2/\S+/blobs/(\S+) HTTP/1.1" 200 (\d+)', (folder / "registry.log").read_text())
+    return [Asked(digest, int(size)) for digest, size in lines]
 
 
 def _wait_until_open(host: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

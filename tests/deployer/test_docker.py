@@ -12,10 +12,12 @@ import pytest
 
 from astraea.deployer.engines import InstancePlan
 from astraea.deployer.engines.docker import DockerEngine
+from astraea.deployer.errors import EngineError
 from astraea.deployer.nodes import IMPLICIT_NODE, Node, NodeStore
 from astraea.deployer.packaging.building import find_container
 from astraea.deployer.registry import Reference
 from astraea.deployer.status import InstanceView, look
+from astraea.protocol import Resources
 
 from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService
 from .container_engine import base_image, containers
@@ -115,6 +117,21 @@ def ask(url: str | None) -> dict[str, str]:
     reply = httpx.post(f"{url}/predict", content="camera", headers=headers, trust_env=False)
     told: dict[str, str] = reply.raise_for_status().json()
     return told
+
+
+def test_a_gpu_is_asked_of_the_engine_which_says_when_it_has_none(
+    docker: Any, cli: Cli, broker: str, write_service: WriteService
+) -> None:
+    name = f"{os.environ['ASTRAEA_REGISTRY']}/hello:1.0.0"
+    cli("build", write_service(), "--push", name, "--base", base_image())
+    image = find_container(Reference.parse(name))
+    image = image._replace(spec=image.spec.model_copy(update={"resources": Resources(gpu=1)}))
+    plan = InstancePlan(service="hello", revision=image.revision, node=IMPLICIT_NODE, broker=broker)
+    with pytest.raises(EngineError, match="could not select device driver") as refused:
+        DockerEngine([IMPLICIT_NODE]).start(plan, image)
+    assert "container toolkit" in str(refused.value.hint)
+    (request,) = containers(docker)[0].attrs["HostConfig"]["DeviceRequests"]
+    assert (request["Count"], request["Capabilities"]) == (1, [["gpu"]])
 
 
 def test_a_container_of_someone_elses_is_left_alone(

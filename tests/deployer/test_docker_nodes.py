@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,9 +15,11 @@ from astraea.deployer.nodes import Node, NodeStore
 from astraea.deployer.oci import ImageLayout, Manifest
 from astraea.deployer.registry import Reference, Registry
 from astraea.deployer.status import InstanceView, look
+from tests.conftest import need
 
-from .conftest import GREET, Cli, WriteService
+from .conftest import BRIDGE, GREET, Cli, Eventually, WriteService
 from .container_engine import base_image, client, engine_address, swarm_address
+from .registry_server import blobs_asked_for, running_registry
 
 
 @pytest.fixture
@@ -84,3 +88,50 @@ def test_a_node_whose_engine_is_away_is_named_and_the_rest_goes_on(
     assert "n4" in cli("deploy", "service", "--node", "n4", status=1).stderr
     assert "stopped" in cli("remove", "hello").stdout
     assert views(nodes) == []
+
+
+def test_a_second_node_of_a_region_pulls_from_next_door(
+    nodes: tuple[Node, ...],
+    swarm_broker: str,
+    cli: Cli,
+    *,
+    home: Path,
+    write_service: WriteService,
+    eventually: Eventually,
+) -> None:
+    need("registry-server", shutil.which("docker-registry") is not None, "there is no docker-registry")
+    registry = os.environ["ASTRAEA_REGISTRY"]
+    name = f"{registry}/hello:1.0.0"
+    model = secrets.token_hex(500_000)
+    cli(
+        "build",
+        write_service(handler=f"{GREET}# {secrets.token_hex(8)}\n", weights=model),
+        "--push",
+        name,
+        "--base",
+        base_image(),
+    )
+    (upstream := home / "upstream").mkdir()
+    (mirror := home / "mirror").mkdir()
+    with (
+        running_registry(upstream, mirrors=registry) as far,
+        running_registry(mirror, mirrors=far, address=BRIDGE) as near,
+    ):
+        for node in nodes:
+            NodeStore().remove(node.name)
+            NodeStore().add(node.model_copy(update={"mirror": near}))
+        cli("deploy", name, "--node", "n1")
+        assert sum(blob.sent_bytes for blob in blobs_asked_for(upstream)) > len(model) / 2
+        first = {blob.digest for blob in blobs_asked_for(mirror)}
+        eventually(lambda: first <= {f"sha256:{path.parent.name}" for path in mirror.rglob("data")})
+        before = len(blobs_asked_for(upstream))
+        cli("deploy", name, "--node", "n1", "--node", "n2")
+        pulled = [blob.digest for blob in blobs_asked_for(mirror)]
+        assert {digest for digest in pulled if pulled.count(digest) == 2} == first
+        fetched = {blob.digest for blob in blobs_asked_for(upstream)[before:]}
+        assert not fetched & first, "what one node has pulled, the next gets from next door"
+    assert [view.node for view in views(nodes)] == ["n1", "n2"]
+
+    away = cli("deploy", name, "--node", "n1", "--node", "n2", "--node", "n3")
+    assert "the mirror" in away.stderr
+    assert [(view.node, view.offered) for view in views(nodes)] == [("n1", True), ("n2", True), ("n3", True)]

@@ -290,3 +290,13 @@ def put_without_python(registry: Registry) -> Reference:
     other = reference._replace(tag="none")
     registry.put_manifest(other, manifest.to_json().encode(), MANIFEST_MEDIA_TYPE)
     return other
+
+
+def test_a_service_that_asks_for_a_gpu_gets_the_runtime_for_it_with_cuda(write_service: WriteService) -> None:
+    folder = write_service(handler=f"import onnxruntime\n{NUMBERS}", keys="resources: {gpu: 1}\n")
+    wanted = requirements_of(folder, load_service_spec(folder))
+    assert [name for name in wanted if name.startswith("onnxruntime")] == ["onnxruntime-gpu[cuda,cudnn]>=1.21"]
+    locked = lock(wanted, Platform("amd64", "3.11"))
+    assert "\nonnxruntime-gpu==" in locked
+    assert "\nnvidia-cudnn-" in locked
+    assert "\nonnxruntime==" not in locked

@@ -42,7 +42,8 @@ def running(name: str, on: Node, **needs: float) -> InstanceStatus:
     [
         (Capacity(cpu=2), {"cpu": 3}, "2 of its 2 cores are free, 3 are asked for"),
         (Capacity(memory=GI), {"memory": 2 * GI}, "1024 MiB of its 1024 are free, 2048 are asked for"),
-        (Capacity(), {"gpu": 1}, "0 of its 0 GPUs are free, 1 are asked for"),
+        (Capacity(), {"gpu": 1}, "it is not known to have a GPU"),
+        (Capacity(gpu=1), {"gpu": 2}, "1 of its 1 GPUs are free, 2 are asked for"),
     ],
 )
 def test_a_node_that_lacks_something_is_passed_over_and_the_reason_told(

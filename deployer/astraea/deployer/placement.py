@@ -209,6 +209,8 @@ def _shortage(needs: Resources, node: Node, taken: Resources | None) -> str | No
     if has.memory is not None and has.memory - memory < needs.memory:
         free, whole, asked = (round(size / 2**20) for size in (max(has.memory - memory, 0), has.memory, needs.memory))
         return f"{free} MiB of its {whole} are free, {asked} are asked for"
+    if needs.gpu and not has.gpu:
+        return "it is not known to have a GPU"
     if has.gpu - gpu < needs.gpu:
         return f"{max(has.gpu - gpu, 0)} of its {has.gpu} GPUs are free, {needs.gpu} are asked for"
     return None

@@ -51,8 +51,12 @@ def plan_of(labels: Mapping[str, str], name: str) -> tuple[InstancePlan, int]:
         ) from None
 
 
-def pull_name(image: ServiceImage) -> str:
+def pull_name(image: ServiceImage, mirror: str | None = None) -> str:
     """What engines pull an image by: its digest alone says which it is.
+
+    Args:
+        image: in its registry.
+        mirror: of that registry; None to pull from itself.
 
     Raises:
         EngineError: it is in no registry.
@@ -60,7 +64,7 @@ def pull_name(image: ServiceImage) -> str:
     reference = Reference.parse(image.reference)
     if reference.digest is None:
         raise EngineError(f"the image {image.reference} is in no registry", hint="deploy the folder with --registry")
-    return f"{reference.host}/{reference.repository}@{reference.digest}"
+    return f"{mirror or reference.host}/{reference.repository}@{reference.digest}"
 
 
 def choose_port(plan: InstancePlan, taken: Collection[int]) -> int:

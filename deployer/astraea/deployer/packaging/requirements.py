@@ -29,6 +29,8 @@ _EXTRAS = {
     Format.COMPRESSED: "sklearn",
     Format.SKOPS: "sklearn",
 }
+_ON_CPU, _ON_GPU = "onnxruntime", Requirement("onnxruntime-gpu[cuda,cudnn]>=1.21")
+"""The same import package; that for the GPU brings CUDA and cuDNN as packages, so that the base can be any."""
 _CONVERTED = frozenset({Format.DARKNET, Format.DARKNET_WEIGHTS})
 _CONVERTERS = frozenset({"onnx"})
 """What only converts models: 27 MB that others do without."""
@@ -73,6 +75,9 @@ def requirements_of(directory: Path, spec: ServiceSpec) -> list[str]:
     for name in sorted(_imported(directory, spec)):
         wanted.setdefault(name.lower(), Requirement(name))
     wanted |= {requirement.name.lower(): requirement for requirement in _written(directory / REQUIREMENTS_FILE)}
+    if spec.resources.gpu and _ON_CPU in wanted:
+        del wanted[_ON_CPU]
+        wanted.setdefault(_ON_GPU.name, _ON_GPU)
     return sorted(str(requirement) for requirement in wanted.values())
 
 

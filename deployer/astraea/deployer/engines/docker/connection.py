@@ -87,6 +87,7 @@ _ADVICE = (
     ("unauthorized", "`docker login` to the registry first"),
     ("no space left", "free some there: `docker image prune` drops what nothing uses"),
     ("is already in use by container", "a container that is not Astraea's has this name: remove or rename it"),
+    ("could not select device driver", "install NVIDIA's container toolkit on the node, and let its engine use it"),
     ("not a swarm manager", "`docker swarm init`, or set DOCKER_HOST to the manager's engine"),
     ("server gave http response to https client", "the registry speaks no TLS: see insecure-registries of dockerd"),
 )

@@ -1,12 +1,14 @@
 """The engine that runs instances as containers, each on its node's own container engine."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from docker import DockerClient
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Mount
 
@@ -32,6 +34,8 @@ from ..timed_log import EngineLog
 from .connection import check_answers, connection
 from .secrets import packed
 
+logger = logging.getLogger(__name__)
+
 _PARALLEL = 16
 _CPU_NS = 10**9
 _Result = TypeVar("_Result")
@@ -46,6 +50,7 @@ class DockerEngine:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._hosts = {node.engine: node for node in reversed(nodes)}
+        self._mirrors = {node.name: node.mirror for node in nodes}
 
     def start(self, plan: InstancePlan, image: ServiceImage) -> None:
         """See `Engine.start`."""
@@ -54,7 +59,8 @@ class DockerEngine:
             try:
                 container = client.containers.get(plan.id)
             except NotFound:
-                container = _create(client, plan, image, settings)
+                name = _pulled(client, image, self._mirrors.get(plan.node.name))
+                container = _create(client, plan, image, settings, name)
             plan_of(container.labels, plan.id)
             if container.status not in ("running", "restarting"):
                 if settings.secrets:
@@ -142,12 +148,24 @@ def _containers(client: DockerClient) -> list[Container]:
     return found
 
 
-def _create(client: DockerClient, plan: InstancePlan, image: ServiceImage, settings: Settings) -> Container:
-    name = pull_name(image)
-    try:
-        client.images.get(name)
-    except ImageNotFound:
-        client.images.pull(name)
+def _pulled(client: DockerClient, image: ServiceImage, mirror: str | None) -> str:
+    """The name of an image that the engine has now: from the mirror near it, or else from the registry itself."""
+    for name in (pull_name(image), pull_name(image, mirror)):
+        with suppress(ImageNotFound):
+            client.images.get(name)
+            return name
+    if mirror is not None:
+        try:
+            client.images.pull(name := pull_name(image, mirror))
+        except APIError as error:
+            logger.warning("the mirror %s does not have %s: %s", mirror, image.reference, error.explanation)
+        else:
+            return name
+    client.images.pull(name := pull_name(image))
+    return name
+
+
+def _create(client: DockerClient, plan: InstancePlan, image: ServiceImage, settings: Settings, name: str) -> Container:
     taken = {plan_of(container.labels, str(container.name))[1] for container in _containers(client)}
     port = choose_port(plan, taken)
     needs = image.spec.resources

@@ -91,6 +91,7 @@ class SwarmEngine:
 
     def start(self, plan: InstancePlan, image: ServiceImage) -> None:
         """See `Engine.start`."""
+        mirrors = {node.name: node.mirror for node in self.nodes()}
         with connection(self._manager, f"node {plan.node.name}") as client:
             services = {service.name: service for service in client.services.list(filters={"label": PLAN_LABEL})}
             if plan.id in services:
@@ -98,7 +99,7 @@ class SwarmEngine:
             taken = {_plan(service)[1] for service in services.values()}
             needs, port, settings = image.spec.resources, choose_port(plan, taken), read_settings(plan.settings)
             client.services.create(  # type: ignore[no-untyped-call] # the stubs leave some of the SDK out, here and below
-                pull_name(image),
+                pull_name(image, mirrors.get(plan.node.name)),
                 args=serve_options(plan, port),
                 name=plan.id,
                 labels=labels_of(plan, port),
