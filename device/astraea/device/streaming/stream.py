@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -53,7 +54,7 @@ class Stream:
         self._thread = thread
         self._outbox = Outbox(in_flight, lambda: self._tell(self._pipeline.advance))
         self._pipeline = Pipeline(answer, in_flight=in_flight, late=late, on_room=self._invite)
-        self._invitations = threading.Semaphore(0)
+        self._invitations = SimpleQueue[None]()
         self._invited = self._ended = self._closed = False
         self._failure: Exception | None = None
         self._reader: threading.Thread | None = None
@@ -124,7 +125,7 @@ class Stream:
         and at once where callbacks run.
         """
         self._closed = True
-        self._invitations.release()
+        self._invitations.put(None)
         self._tell(self._outbox.end)
         self._leave()
 
@@ -158,11 +159,16 @@ class Stream:
         failure = None
         try:
             frames = iter(self._frames)
-            while self._invitations.acquire() and not self._closed and (frame := next(frames, None)) is not None:
+            while self._invited_again() and (frame := next(frames, None)) is not None:
                 self._tell(self._offer, frame)
         except Exception as error:  # noqa: BLE001 - it is raised where the results are read
             failure = error
         self._tell(self._end, failure)
+
+    def _invited_again(self) -> bool:
+        """Wait for an invitation; whether it is one, and not the end."""
+        self._invitations.get()
+        return not self._closed
 
     def _tell(self, what: Callable[..., None], *arguments: object) -> None:
         with suppress(DeviceError):  # the client was closed before its streams
@@ -175,7 +181,7 @@ class Stream:
             self._end_when_idle()
         elif not self._invited and self._outbox.has_room:
             self._invited = True
-            self._invitations.release()
+            self._invitations.put(None)
 
     def _offer(self, frame: Frame) -> None:
         self._invited = False
