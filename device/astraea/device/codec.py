@@ -11,6 +11,10 @@ from .errors import DeviceError
 
 JPEG_MEDIA_TYPE = "image/jpeg"
 
+_BAND_PIXELS = 1 << 16
+"""OpenCV shares out the conversion of more pixels than this among threads, which then spin for as long as it takes to
+encode half of a frame, to save a twentieth of that."""
+
 
 class Payload(NamedTuple):
     """A frame as it is sent."""
@@ -40,5 +44,14 @@ def scaled(image: NDArray[np.uint8], encoding: Encoding) -> NDArray[np.uint8]:
 
 def encode(image: NDArray[np.uint8], encoding: Encoding) -> bytes:
     """Compress an RGB uint8 H x W x 3 image, scaled down before where the encoding says so."""
-    picture = cv2.cvtColor(scaled(image, encoding), cv2.COLOR_RGB2BGR)
+    picture = _bgr(scaled(image, encoding))
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, encoding.quality])[1].tobytes()
+
+
+def _bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture in OpenCV's order of colours, converted on this thread."""
+    picture = np.empty(image.shape, np.uint8)
+    rows = max(1, _BAND_PIXELS // image.shape[1])
+    for top in range(0, image.shape[0], rows):
+        cv2.cvtColor(image[top : top + rows], cv2.COLOR_RGB2BGR, dst=picture[top : top + rows])
+    return picture
