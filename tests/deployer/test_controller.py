@@ -104,7 +104,7 @@ def test_instances_follow_the_load(
     assert instances() == []
     with httpx.Client(trust_env=False) as device:
         assert device.get(f"{broker}/v1/services/hello/candidates").status_code == 404
-    eventually(lambda: step(keeper) and revisions() == ["1.0.0"])
+    eventually(lambda: step(keeper) and revisions() == ["1.0.0"], timeout_s=60)
 
 
 def test_what_a_killed_command_left_is_ended(
@@ -117,7 +117,7 @@ def test_what_a_killed_command_left_is_ended(
         eventually(lambda: len(instances()) == 2)
         killed.kill()
         killed.communicate()
-    eventually(lambda: step(keeper) and len(instances()) == 1)
+    eventually(lambda: step(keeper) and len(instances()) == 1, timeout_s=60)
     assert revisions() == ["1.0.0"]
 
 

@@ -129,13 +129,13 @@ def test_a_canary_is_promoted_by_command_while_another_command_watches_it(
     cli("deploy", write_service())
     folder = write_service(version="1.1.0")
     with cli.start("deploy", folder, "--canary", "0,50", "--every", "10m") as watching:
-        eventually(lambda: under_way("hello"))
+        eventually(lambda: under_way("hello"), timeout_s=60)
         shown = cli("status").stdout
         assert re.search(r"hello +1\.1\.0\S+ +0 % ", shown)
         assert re.search(r"hello +1\.0\.0\S+ +100 % ", shown)
         assert re.search(r"hello: canary 1\.1\.0\S+ at 0 % of devices, step 1 of 3, each 600 s", shown)
         assert "1.1.0" in cli("promote", "hello").stdout
-        assert watching.wait(30) == 0
+        assert watching.wait(60) == 0
         watching.communicate()
     assert [view.revision[:5] for view in instances()] == ["1.1.0"]
 
@@ -146,11 +146,11 @@ def test_a_canary_whose_command_was_killed_is_taken_back_by_command(
     cli("deploy", write_service())
     folder = write_service(version="1.1.0")
     with cli.start("deploy", folder, "--canary", "50", "--every", "10m") as killed:
-        eventually(lambda: under_way("hello"))
+        eventually(lambda: under_way("hello"), timeout_s=60)
         killed.kill()
         killed.communicate()
     assert "1.0.0" in cli("abort", "hello").stdout
-    eventually(lambda: [view.revision[:5] for view in instances()] == ["1.0.0"])
+    eventually(lambda: [view.revision[:5] for view in instances()] == ["1.0.0"], timeout_s=60)
     assert "no canary of 'hello' is under way" in cli("abort", "hello", status=1).stderr
 
 
