@@ -41,7 +41,7 @@ def deployed(cli: Cli, write_service: WriteService, broker: str, handler: str, *
     cli("deploy", write_service(handler=STEADY))
     folder = write_service(handler=handler, version="1.1.0")
     with Load(broker) as load:
-        done = cli("deploy", folder, "--canary", "50", "--every", "6s", status=status)
+        done = cli("deploy", folder, "--canary", "50", "--every", "60s" if status else "6s", status=status)
     return done.stdout + done.stderr, load
 
 
