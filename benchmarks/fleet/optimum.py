@@ -71,7 +71,7 @@ def _solve(w: World, demand: Floats, alive: NDArray[np.bool_]) -> tuple[Floats, 
     found = linprog(objective, A_eq=a_eq, b_eq=np.concatenate((demand, np.zeros(nodes))), bounds=bounds, method="highs")
     if not found.success:
         raise SystemExit(f"the linear program has no solution: {found.message}")
-    flow = found.x[:flows]
+    flow = np.maximum(found.x[:flows], 0.0)  # the solver's rounding
     used = np.bincount(n, flow * w.load[n], nodes)
     wait_ms = expected_wait_ms(used / w.capacity, w.capacity, w.service_ms)
     some = flow > 1e-9
