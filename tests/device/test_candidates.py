@@ -158,11 +158,11 @@ def test_the_app_s_own_token_goes_to_the_edge(peer: Peer) -> None:
 
 async def test_what_was_measured_is_reported_with_a_rounded_place(peer: Peer) -> None:
     client = BrokerClient(peer.url, "s", Location(lat=30.2468, lon=120.1234))
-    await client.report([Measured("a", 20.0, 8.0)])
+    await client.report([Measured("a", 20.0, 8.0, frames=50, missed=2)])
     await client.close()
     [(method, path, body)] = peer.requests
     assert (method, path) == ("POST", "/v1/reports")
     assert json.loads(body) == {
         "location": {"lat": 30.2, "lon": 120.1},
-        "reports": [{"instance": "a", "rtt_ms": 20.0, "uplink_mbps": 8.0}],
+        "reports": [{"instance": "a", "rtt_ms": 20.0, "uplink_mbps": 8.0, "frames": 50, "missed": 2}],
     }
