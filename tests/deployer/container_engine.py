@@ -43,7 +43,7 @@ def client(address: str) -> Iterator[Any]:
 
 def containers(engine: Any) -> list[Any]:
     """Those of instances, whatever their state."""
-    found: list[Any] = engine.containers.list(all=True, filters={"label": PLAN_LABEL})
+    found: list[Any] = engine.containers.list(all=True, filters={"label": PLAN_LABEL}, ignore_removed=True)
     return found
 
 

@@ -32,14 +32,14 @@ class ClosedBroker(NamedTuple):
 
 @pytest.fixture
 def closed(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClosedBroker]:
-    """The command takes it by default, and its instances have a node's key."""
+    """The command takes it by default; a node's key is in `node.key`."""
     with cli.start("broker", "--port", "0", "--lease-s", "2", "--auth", "--store", home / "broker.db") as process:
         assert process.stdout is not None
         found = re.search(r"http://[0-9.:]+", process.stdout.readline())
         assert found is not None
         broker = ClosedBroker(found.group(), (home / "state" / "astraea" / "admin.key").read_text().strip())
         monkeypatch.setenv("ASTRAEA_BROKER", broker.url)
-        monkeypatch.setenv("ASTRAEA_BROKER_KEY", broker.key("node"))
+        (home / "node.key").write_text(broker.key("node"))
         yield broker
         process.terminate()
         process.communicate(timeout=20)
@@ -54,7 +54,9 @@ def login(cli: Cli, key: str) -> subprocess.CompletedProcess[str]:
 def test_a_service_lives_with_a_broker_that_asks_for_keys(
     closed: ClosedBroker, cli: Cli, write_service: WriteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = cli("deploy", write_service(), status=1).stderr
+    deploy = ("deploy", "service", "--secret", "broker-key=node.key")
+    write_service()
+    refused = cli(*deploy, status=1).stderr
     assert "asks for a key" in refused
     assert f"astraea login --broker {closed.url}" in refused
     assert instances() == []
@@ -67,10 +69,10 @@ def test_a_service_lives_with_a_broker_that_asks_for_keys(
     assert path.stat().st_mode & 0o777 == 0o600
     assert key not in kept.stdout
 
-    cli("deploy", "service")
+    cli(*deploy)
     assert '"offered": true' in cli("status", "--json").stdout
     write_service(version="1.1.0", handler=f"{GREET}# better\n")
-    cli("deploy", "service", "--canary", "100", "--every", "1s")
+    cli(*deploy, "--canary", "100", "--every", "1s")
     (after,) = instances()
     assert after.revision.startswith("1.1.0-")
     assert after.offered
@@ -79,7 +81,7 @@ def test_a_service_lives_with_a_broker_that_asks_for_keys(
     monkeypatch.setenv("ASTRAEA_OPERATOR_KEY", closed.key("viewer"))
     assert '"offered": true' in cli("status", "--json").stdout
     write_service(version="1.2.0")
-    denied = cli("deploy", "service", "--canary", "100", "--every", "1s", status=1).stderr
+    denied = cli(*deploy, "--canary", "100", "--every", "1s", status=1).stderr
     assert "does not let this key do that" in denied
     assert instances() == [after]
 
