@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ from netlab import unavailable
 
 settings.register_profile("astraea", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("astraea")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in its background so, and every process of a test would be deaf to Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _REQUIRED = frozenset(filter(None, os.environ.get("ASTRAEA_TEST_REQUIRE", "").split(",")))
 
