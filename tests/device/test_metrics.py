@@ -24,6 +24,7 @@ def scrape(port: int) -> dict[tuple[str, str], float]:
 
 def test_frames_fallbacks_and_beliefs_are_served() -> None:
     edge = Edge()
+    edge.delay_s = 0.02
     with (
         OffloadClient("s", local=SlowDetector(0.1), edges=["http://edge"], transport=lambda _: edge) as client,
         MetricsEndpoint(client, port=0) as endpoint,

@@ -44,8 +44,9 @@ _LEAST_MS = 0.01
 """Below what a clock and a loopback socket can tell apart."""
 _NOISE_MS = 0.5
 """Error of a sample of any size: what schedulers, timers and a radio's turns add to it."""
-_TELLING_MS = 2 * _NOISE_MS
-"""No message tells of a bandwidth that would carry it in less: a small one tells little, however soon its answer is."""
+_TELLING_MS = _NOISE_MS / 2
+"""No message tells of a bandwidth that would carry it in less: a small one tells little, however soon its answer is. A
+frame of a video must tell that a link has become wide enough for pictures."""
 _BITS_PER_BYTE = 8
 
 _FIRST_RTT_MS, _FIRST_RTT_SPREAD_MS = 50.0, 1000.0
