@@ -1,6 +1,7 @@
 """Who says which node a device is to use."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ Dead = Callable[[int], bool]
 """Whether a node fails a device that tries it: what nobody knows before."""
 
 
-class Policy:
+class Policy(ABC):
     """Says which node a device is to use; `tell` it of heartbeats, `ask` for a device."""
 
     name: str
@@ -55,9 +56,9 @@ class Policy:
         """Heartbeats of the nodes that are alive."""
         self.beat = beat
 
+    @abstractmethod
     def ask(self, visit: Visit, dead: Dead) -> int:
         """The node that a device is to use from now on."""
-        raise NotImplementedError
 
 
 class Nearest(Policy):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +20,7 @@ JPEG = (cv2.imencode(".jpg", PICTURE)[1].tobytes(), "image/jpeg")
 _FRAMES_OF_A_DEVICE = 8
 
 
-class _Background:
+class _Background(ABC):
     """Does something over and over from a thread of its own while the block lasts."""
 
     def __init__(self) -> None:
@@ -34,8 +35,8 @@ class _Background:
         self._ended.set()
         self._thread.join()
 
-    def _run(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self) -> None: ...
 
 
 class Load(_Background):

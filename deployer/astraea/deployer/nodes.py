@@ -167,3 +167,9 @@ def find_nodes(nodes: Iterable[Node], names: Sequence[str]) -> tuple[Node, ...]:
 
 _ADD = "`astraea node add NAME --region REGION --at LAT,LON` adds one"
 _MEND = "mend the file, or delete it and add the nodes again"
+
+
+def what_is_wrong(error: ValidationError) -> str:
+    """Of a node's values, the first that can't be used, and why."""
+    first = error.errors(include_url=False)[0]
+    return f"{first['loc'][-1]}: {first['input']!r} can't be used: {first['msg']}"

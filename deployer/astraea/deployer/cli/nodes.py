@@ -11,7 +11,7 @@ from .. import deployment
 from ..desired import DesiredStore
 from ..engines import Engine
 from ..errors import DeployError, NodeError
-from ..nodes import IMPLICIT_NODE, Capacity, Node, NodePrice, NodeStore
+from ..nodes import IMPLICIT_NODE, Capacity, Node, NodePrice, NodeStore, what_is_wrong
 from ..placement import move, taken_by_others
 from ..views import node_table
 from .consoles import out, showing_progress
@@ -80,9 +80,8 @@ def add_node(
             mirror=mirror,
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
         raise NodeError(
-            f"{first['loc'][-1]}: {first['input']!r} can't be used: {first['msg']}",
+            what_is_wrong(error),
             hint="names have letters, digits, dots, dashes and underscores; --at is like 30.27,120.15, "
             "--engine like unix:///var/run/docker.sock, --memory like 8Gi, --mirror like 10.0.0.2:5000",
         ) from None

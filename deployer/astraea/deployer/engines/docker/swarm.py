@@ -17,7 +17,7 @@ from astraea.protocol import Location
 
 from ...errors import NodeError
 from ...images import ServiceImage
-from ...nodes import Capacity, Node, NodePrice
+from ...nodes import Capacity, Node, NodePrice, what_is_wrong
 from ...settings import CONTAINER_SECRETS, read_settings
 from .. import InstancePlan, InstanceState, InstanceStatus
 from ..launch import (
@@ -173,9 +173,8 @@ def _node(attributes: Mapping[str, Any]) -> Node:
             mirror=labels.get("mirror"),
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
         raise NodeError(
-            f"the swarm's node {name}: {first['loc'][-1]}: {first['input']!r} can't be used: {first['msg']}",
+            f"the swarm's node {name}: {what_is_wrong(error)}",
             hint=f"`docker node update --label-add region=REGION {name}` sets a label",
         ) from None
 

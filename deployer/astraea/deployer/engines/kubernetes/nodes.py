@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from astraea.protocol import Location
 
 from ...errors import NodeError
-from ...nodes import Capacity, Node, NodePrice
+from ...nodes import Capacity, Node, NodePrice, what_is_wrong
 
 REGION = "topology.kubernetes.io/region"
 _PREFIX = "astraea/"
@@ -42,9 +42,8 @@ def node_of(manifest: Mapping[str, Any]) -> Node:
             drained=bool(manifest["spec"].get("unschedulable")),
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
         raise NodeError(
-            f"the cluster's node {name}: {first['loc'][-1]}: {first['input']!r} can't be used: {first['msg']}",
+            f"the cluster's node {name}: {what_is_wrong(error)}",
             hint=f"`kubectl annotate --overwrite node {name} {_PREFIX}lat=30.27` sets one of them",
         ) from None
 
