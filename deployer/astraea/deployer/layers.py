@@ -1,7 +1,7 @@
 """Layers of an image: files as a compressed tar that depends on their content, names and executability alone."""
 
 import os
-import tarfile
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +10,11 @@ from isal import igzip
 
 from .errors import BuildError, ImageError
 from .oci import LAYER_MEDIA_TYPE, Descriptor, DigestingWriter, ImageLayout
+
+if sys.version_info >= (3, 12):
+    import tarfile
+else:  # Python's own keeps files inside a folder from 3.11.4 on, and Debian 12 and Raspberry Pi OS have 3.11.2
+    from backports import tarfile
 
 # ISA-L compresses six times as fast as zlib at its fastest, for 3 % more bytes.
 _GZIP_LEVEL = 1
