@@ -28,7 +28,7 @@ from astraea.deployer.oci import (
     RunConfig,
 )
 from astraea.deployer.packaging.building import ContainerBuild, build_container, find_bill
-from astraea.deployer.packaging.dependencies import Architecture, Platform, lock, parse_platforms
+from astraea.deployer.packaging.dependencies import Architecture, Platform, files_of, lock, parse_platforms
 from astraea.deployer.packaging.requirements import requirements_of, unread_parts
 from astraea.deployer.registry import Reference, Registry
 from astraea.protocol import load_service_spec
@@ -206,17 +206,40 @@ def test_requirements_follow_the_handlers_imports_and_what_is_written(
 
 
 @pytest.mark.parametrize(
-    ("handler", "unread"),
+    ("handler", "read"),
     [
-        ("import cv2\n", {"cv2/data", "onnxruntime/transformers", "onnxruntime/capi/libonnxruntime.so.*"}),
-        ("faces = cv2.data.haarcascades\nimport onnxruntime_genai\n", {"onnxruntime/transformers"}),
+        ("import cv2\n", set()),
+        (
+            "faces = cv2.data.haarcascades\nimport onnxruntime_genai\n",
+            {"cv2/data", "onnxruntime/capi/libonnxruntime.so.*"},
+        ),
     ],
 )
 def test_parts_of_packages_that_no_source_names_stay_out(
-    write_service: WriteService, handler: str, unread: set[str]
+    write_service: WriteService, handler: str, read: set[str]
 ) -> None:
-    folder = write_service(handler=handler)
-    assert unread_parts(folder, load_service_spec(folder)) == unread
+    nothing, folder = write_service("other"), write_service(handler=handler)
+    parts = unread_parts(nothing, load_service_spec(nothing))
+    assert parts - unread_parts(folder, load_service_spec(folder)) == read
+
+
+def test_scripts_and_packages_own_tests_stay_out_but_not_what_has_their_names(home: Path) -> None:
+    files = {
+        "bin/tool": "",
+        "net/__init__.py": "from net._api.v2 import test\nfrom net import tests_of_speed",
+        "net/_api/v2/__init__.py": "",
+        "net/_api/v2/test/__init__.py": "",
+        "net/bin/manager": "",
+        "net/tests/__init__.py": "",
+        "near/__init__.py": "    from .tests import run_tests",
+        "near/tests/__init__.py": "",
+        "near/tests/__pycache__/a.pyc": "",
+    }
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    left = files.keys() - {str(path.relative_to(home)) for path in files_of(home)}
+    assert left == {"bin/tool", "net/tests/__init__.py", "near/tests/__pycache__/a.pyc"}
 
 
 def test_a_handler_that_is_no_python_is_refused_with_its_line(write_service: WriteService) -> None:

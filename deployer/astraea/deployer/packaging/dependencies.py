@@ -4,6 +4,7 @@ Wheels are unpacked, never built, so an arm64 image comes about on an amd64 mach
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,9 +22,10 @@ Architecture = Literal["amd64", "arm64"]
 
 # Debian 12, which the default base is made of, has glibc 2.36 (https://peps.python.org/pep-0600/).
 _UV_PLATFORMS: dict[Architecture, str] = {"amd64": "x86_64-manylinux_2_36", "arm64": "aarch64-manylinux_2_36"}
-_UNUSED_FOLDERS = frozenset({"test", "tests", "__pycache__", "bin"})
+_SCRIPTS = "bin"
+_TESTS = frozenset({"test", "tests"})
 _UNUSED_SUFFIXES = frozenset({".pyi", ".pyx", ".pxd", ".c", ".h", ".a"})
-"""What a running service never reads: packages' own tests, type stubs, sources of what is compiled, scripts."""
+"""What a running service never reads: type stubs, sources of what is compiled."""
 _LAST_LINES = 6
 
 
@@ -104,13 +106,31 @@ def _forget_scripts(packages: Path) -> None:
 
 
 def files_of(packages: Path, unread: Collection[str] = ()) -> Iterator[Path]:
-    """The files below the folder that belong into an image; `unread` are patterns of what doesn't."""
-    left_out = {path for pattern in unread for path in packages.glob(pattern)}
+    """The files below the folder that belong into an image; `unread` are patterns of what doesn't.
+
+    Scripts and packages' own tests don't either, as far as nothing imports these.
+    """
+    left_out = {packages / _SCRIPTS, *(path for pattern in unread for path in packages.glob(pattern))}
     for folder, folders, names in os.walk(packages):
         here = Path(folder)
-        folders[:] = [name for name in folders if name not in _UNUSED_FOLDERS and here / name not in left_out]
+        folders[:] = [
+            name
+            for name in folders
+            if name != "__pycache__"
+            and here / name not in left_out
+            and (name not in _TESTS or _is_imported(here / name, packages))
+        ]
         files = (here / name for name in names)
         yield from (path for path in files if path.suffix not in _UNUSED_SUFFIXES and path not in left_out)
+
+
+def _is_imported(package: Path, packages: Path) -> bool:
+    """Whether a package is imported whenever one that it lies in is: TensorFlow has `test` folders in its interface."""
+    name, above = package.name, package.relative_to(packages).parents
+    parent = ".".join(above[0].parts)
+    pattern = re.compile(rf"^\s*from ({re.escape(parent)}|\.)( import .*\b{name}\b|\.?{name}\b)", re.MULTILINE)
+    modules = (packages / folder / "__init__.py" for folder in above[:-1])
+    return any(pattern.search(path.read_text(encoding="utf-8", errors="replace")) for path in modules if path.is_file())
 
 
 def _uv(arguments: Sequence[str], failure: str) -> None:
