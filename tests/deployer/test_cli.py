@@ -67,13 +67,20 @@ def test_nodes_are_listed_with_their_place(cli: Cli) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_what_cannot_be_done_is_said_in_a_line_with_a_hint(
-    complain: Callable[[list[str]], str], write_service: WriteService, arguments: list[str], message: str, hint: str
+    complain: Callable[[list[str]], str],
+    write_service: WriteService,
+    home: Path,
+    *,
+    arguments: list[str],
+    message: str,
+    hint: str,
 ) -> None:
     write_service()
     said = complain(arguments)
     complaint, advice = said[said.index("astraea: ") :].splitlines()
     assert message in complaint
     assert hint in advice
+    assert list(home.glob("data/**/blobs")) == [], "nothing is built in vain"
 
 
 def test_a_template_with_a_misspelt_key_is_refused_before_anything_starts(

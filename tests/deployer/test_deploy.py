@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from astraea.deployer.desired import DesiredStore
-from astraea.deployer.nodes import Node, NodeStore
+from astraea.deployer.nodes import Capacity, Node, NodeStore
 from astraea.deployer.status import InstanceView
 from astraea.protocol import Candidates
 
@@ -225,9 +225,10 @@ def test_a_service_is_scaled_up_and_down_and_stays_so(
     cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
 ) -> None:
     for name in ("a", "b"):
-        NodeStore().add(Node(name=name))
+        NodeStore().add(Node(name=name, capacity=Capacity(cpu=2)))
     cli("deploy", write_service())
     with Load(broker) as load:
+        assert "5 instances of hello don't fit, but 4 do (a: 0 of" in cli("scale", "hello", "5", status=1).stderr
         cli("scale", "hello", "3")
         assert sorted(view.node for view in instances()) == ["a", "a", "b"]
         assert all(view.offered for view in instances())

@@ -1,5 +1,6 @@
 """Where services are placed: what nodes have, what they cost, whom they reach in time, and who takes over from one."""
 
+from collections import Counter
 from itertools import combinations
 from math import inf
 
@@ -7,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astraea.deployer.capacity import lack, taken_by_others, with_room
 from astraea.deployer.covering import cheapest_cover
+from astraea.deployer.desired import Release
 from astraea.deployer.engines import InstancePlan, InstanceStatus
 from astraea.deployer.errors import PlacementError
+from astraea.deployer.images import ServiceImage
 from astraea.deployer.nodes import Capacity, Node, NodePrice
-from astraea.deployer.placement import explain, move, place, taken_by_others
+from astraea.deployer.placement import explain, move, place
 from astraea.protocol import Resources, ServiceSpec
 
 GI = 2**30
@@ -61,6 +65,48 @@ def test_what_others_run_there_is_not_free_but_the_services_own_instances_are() 
     with pytest.raises(PlacementError, match="0 of its 2 cores"):
         place(service(), [full], taken=taken)
     assert place(service(), [full], taken=taken_by_others(instances[:2], "plates")) == (full,)
+
+
+def release(count: int, *nodes: Node, cpu: float = 1.0) -> Release:
+    return Release(image=ServiceImage("r:1", "sha256:0", service(cpu=cpu), "1"), nodes=nodes, broker="b", count=count)
+
+
+def dealt(release: Release) -> str:
+    return "".join(plan.node.name for plan in release.plans())
+
+
+def test_instances_go_in_turn_to_the_nodes_that_have_room_for_one_more() -> None:
+    small, large = node("a", capacity=Capacity(cpu=2)), node("b", capacity=Capacity(cpu=4, memory=4 * GI))
+    others = [running("pose", large)]  # takes two cores and 2 GiB
+    assert dealt(with_room(release(4, small, large), others)) == "abab"
+    assert dealt(with_room(release(3, small, large, cpu=2), others)) == "ab", "there is no room for more"
+    assert dealt(with_room(release(5, small, node("c")), others)) == "acacc", "nobody has said what c has"
+    assert lack(with_room(release(5, small, node("c")), others), others) is None
+
+
+def test_what_does_not_fit_is_said_node_by_node() -> None:
+    nodes = node("a", capacity=Capacity(cpu=2)), node("b", capacity=Capacity(cpu=9, memory=3 * GI))
+    lacking = lack(with_room(release(6, *nodes), ()), ())
+    assert str(lacking) == (
+        "6 instances of plates don't fit, but 5 do (a: 0 of its 2 cores are free, 1 are asked for; "
+        "b: 0 MiB of its 3072 are free, 1024 are asked for)"
+    )
+
+
+def test_a_node_that_was_chosen_though_it_is_full_runs_one() -> None:
+    full = node("a", capacity=Capacity(cpu=0.5))
+    assert dealt(with_room(release(1, full), ())) == "a"
+    assert lack(with_room(release(2, full), ()), ()) is not None
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=4), st.integers(0, 15))
+def test_no_node_gets_more_than_it_has_room_for_and_nobody_is_left_out(rooms: list[int], count: int) -> None:
+    nodes = [node(f"n{index}", capacity=Capacity(cpu=cpu or 0.5)) for index, cpu in enumerate(rooms)]
+    made = with_room(release(count, *nodes), ())
+    found = Counter(plan.node.name for plan in made.plans())
+    assert sum(found.values()) == min(count, sum(max(room, 1) for room in rooms)) == min(count, made.most or 0)
+    assert all(found[f"n{index}"] <= max(room, 1) for index, room in enumerate(rooms))
+    assert (lack(made, ()) is None) == (sum(found.values()) == count)
 
 
 def test_fractions_of_cores_add_up() -> None:

@@ -9,6 +9,7 @@ import httpx
 
 from astraea.protocol.broker_api import calls
 
+from .capacity import lack, with_room
 from .desired import Desired, DesiredStore, Release, Rollout
 from .engines import Engine, InstanceStatus
 from .errors import BrokerError, BusyError, DeployError, EngineError
@@ -66,15 +67,20 @@ def deploy(
     Raises:
         RolloutAborted: the new revision did worse than the old one, or an operator took it back.
         BrokerError: no broker answers.
+        PlacementError: the nodes have no room for so many instances.
         DeployError: an instance did not come up in time, or something else changes what runs of the service.
         EngineError: the engine can't start instances.
     """
-    store, service, plans = DesiredStore(), release.image.spec.name, release.plans()
-    wanted = frozenset(plan.id for plan in plans)
+    store, service = DesiredStore(), release.image.spec.name
     with store.lock(service, _LOCK_WAIT_S), new_client() as client:
         check_broker(client, release.broker)
-        known = store.get(service)
-        before = [instance for instance in engine.instances(service) if instance.state != "stopping"]
+        known, running = store.get(service), engine.instances()
+        release = with_room(release, running)
+        if (lacking := lack(release, running)) is not None:
+            raise lacking
+        plans = release.plans()
+        wanted = frozenset(plan.id for plan in plans)
+        before = [one for one in running if one.plan.service == service and one.state != "stopping"]
         started = wanted.difference(instance.id for instance in before)
         stopped = tuple(instance for instance in before if instance.id not in wanted)
         stable = sorted({instance.plan.revision for instance in stopped} - {release.image.revision})
@@ -127,7 +133,7 @@ def settle(store: DesiredStore, desired: Desired) -> None:
     """Note what runs now, and in the history if it is more than another number of instances. Needs the lock."""
     known, release = store.get(desired.service), desired.release
     store.put(desired)
-    if known is None or known.release.model_copy(update={"count": release.count}) != release:
+    if known is None or known.release.model_copy(update={"count": release.count, "room": release.room}) != release:
         History(desired.service).add(
             revision=release.image.revision,
             image=release.image.reference,
@@ -206,6 +212,7 @@ def scale(desired: Desired, count: int, engine: Engine, *, timeout_s: float) -> 
     Raises:
         DeployError: a canary is under way, the template bounds the number, an instance did not come up, or something
             else changes what runs.
+        PlacementError: the nodes have no room for so many.
         BrokerError: no broker answers.
         EngineError: the engine can't.
     """

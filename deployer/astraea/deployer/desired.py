@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,17 +34,30 @@ class Release(BaseModel):
     """Where instances' environment and secrets come from."""
     count: int | None = Field(default=None, ge=0, le=10_000)
     """Instances in all; None for one on each node."""
+    room: dict[str, int] = Field(default_factory=dict)
+    """The most instances that a node takes, by its name; the others' number is not bounded."""
 
     @property
     def size(self) -> int:
         """How many instances that makes."""
         return len(self.nodes) if self.count is None else self.count
 
+    @property
+    def most(self) -> int | None:
+        """For how many instances the nodes have room together; None if nothing bounds them."""
+        bounds = [self.room.get(node.name) for node in self.nodes]
+        return None if None in bounds else sum(bound for bound in bounds if bound is not None)
+
     def plans(self) -> tuple[InstancePlan, ...]:
-        """The instances, dealt out to the nodes in turn."""
-        return tuple(
-            self._plan(self.nodes[number % len(self.nodes)], number // len(self.nodes)) for number in range(self.size)
+        """The instances, dealt out in turn to the nodes that have room for one more; as many as they have room for."""
+        rounds = range(self.size)  # with one node, each round deals one
+        dealt = (
+            self._plan(node, ordinal)
+            for ordinal in rounds
+            for node in self.nodes
+            if ordinal < self.room.get(node.name, self.size)
         )
+        return tuple(islice(dealt, self.size))
 
     def _plan(self, node: Node, ordinal: int) -> InstancePlan:
         spec = self.image.spec

@@ -5,23 +5,20 @@ instance each; or, where the template bounds the latency, the cheapest of them t
 Where a region's devices are, its nodes tell: devices are expected around each.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
-from astraea.protocol import Resources, ServiceSpec
+from astraea.protocol import ServiceSpec
 from astraea.protocol.geography import distance_km, expected_rtt_ms
 
+from .capacity import Taken, shortage
 from .covering import cheapest_cover
-from .engines import InstanceStatus
 from .errors import PlacementError
 from .nodes import Node, find_nodes
 
 TRAFFIC_GB_PER_HOUR = 1.0
 """Of the devices around a node, to weigh traffic against cores: one that sends ten frames of 30 kB a second."""
-
-Taken = Mapping[str, Resources]
-"""What instances take of nodes, by the nodes' names."""
 
 
 class Verdict(NamedTuple):
@@ -30,20 +27,6 @@ class Verdict(NamedTuple):
     node: Node
     chosen: bool
     reason: str
-
-
-def taken_by_others(instances: Iterable[InstanceStatus], service: str) -> Taken:
-    """What the instances of other services take of each node."""
-    taken: dict[str, Resources] = {}
-    for plan in (instance.plan for instance in instances):
-        if plan.service != service:
-            more, so_far = plan.resources, taken.get(plan.node.name)
-            taken[plan.node.name] = more if so_far is None else _sum(so_far, more)
-    return taken
-
-
-def _sum(one: Resources, other: Resources) -> Resources:
-    return Resources.model_construct(cpu=one.cpu + other.cpu, memory=one.memory + other.memory, gpu=one.gpu + other.gpu)
 
 
 def explain(
@@ -198,22 +181,7 @@ def _rejection(spec: ServiceSpec, node: Node, taken: Taken) -> str | None:
     """Why a node doesn't suit a service; None if it does."""
     if spec.region is not None and node.region not in (None, spec.region):
         return f"it covers {node.region}, not {spec.region}"
-    return _DRAINED if node.drained else _shortage(spec.resources, node, taken.get(node.name))
-
-
-def _shortage(needs: Resources, node: Node, taken: Resources | None) -> str | None:
-    """What a node lacks."""
-    has, cpu, memory, gpu = node.capacity, *((taken.cpu, taken.memory, taken.gpu) if taken else (0.0, 0, 0))
-    if has.cpu is not None and has.cpu - cpu < needs.cpu - 1e-9:  # 0.3 - 0.1 is less than 0.2
-        return f"{max(has.cpu - cpu, 0):g} of its {has.cpu:g} cores are free, {needs.cpu:g} are asked for"
-    if has.memory is not None and has.memory - memory < needs.memory:
-        free, whole, asked = (round(size / 2**20) for size in (max(has.memory - memory, 0), has.memory, needs.memory))
-        return f"{free} MiB of its {whole} are free, {asked} are asked for"
-    if needs.gpu and not has.gpu:
-        return "it is not known to have a GPU"
-    if has.gpu - gpu < needs.gpu:
-        return f"{max(has.gpu - gpu, 0)} of its {has.gpu} GPUs are free, {needs.gpu} are asked for"
-    return None
+    return _DRAINED if node.drained else shortage(spec.resources, node, taken.get(node.name))
 
 
 def _acceptance(spec: ServiceSpec, node: Node) -> str:

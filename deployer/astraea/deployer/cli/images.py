@@ -1,13 +1,13 @@
 """The image that a verb's argument means, made if it is a folder."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from astraea.protocol import ServiceSpec, load_service_spec
+from astraea.protocol import load_service_spec
 
 from ..engines import ContainerEngine
 from ..errors import DeployError
@@ -18,10 +18,6 @@ from ..packaging.dependencies import Architecture, parse_platforms
 from ..registry import Reference
 from ..views import build_table
 from .consoles import err, showing_stages
-
-Platforms = Callable[[ServiceSpec], frozenset[str]]
-"""Says for which architectures an image of a service is wanted."""
-
 
 AllowOption = Annotated[
     list[str] | None,
@@ -48,39 +44,24 @@ def build_here(directory: Path, console: Console) -> ServiceImage:
     return done.image
 
 
-def meant_spec(target: str, containers: ContainerEngine | None) -> ServiceSpec:
-    """The service of a folder or image, without making anything."""
+def found_image(target: str, containers: ContainerEngine | None) -> ServiceImage | None:
+    """The image that a verb's argument names, in a registry or this user's layout; None if it is a folder."""
     if Path(target).is_dir():
-        return load_service_spec(Path(target))
-    image = find_image(default_layout(), target) if containers is None else find_container(Reference.parse(target))
-    return image.spec
+        return None
+    return find_image(default_layout(), target) if containers is None else find_container(Reference.parse(target))
 
 
-def process_image(target: str, allowed: Collection[str]) -> ServiceImage:
-    """The image of a folder, or the one in this user's layout that is meant."""
-    if not Path(target).is_dir():
-        return find_image(default_layout(), target)
-    check_model(Path(target), allowed)
-    return build_here(Path(target), err())
-
-
-def container_image(
-    target: str, allowed: Collection[str], *, registry: str | None, base: str, platforms: Platforms
-) -> ServiceImage:
-    """The image of a folder, pushed to a registry if it lacks something of it, or the one there that is meant.
+def container_image(directory: Path, *, registry: str | None, base: str, architectures: frozenset[str]) -> ServiceImage:
+    """The image of a folder, pushed to a registry if it lacks something of it.
 
     Raises:
-        DeployError: a folder is given, and no registry.
+        DeployError: no registry is named.
     """
-    directory = Path(target)
-    if not directory.is_dir():
-        return find_container(Reference.parse(target))
     if registry is None:
         raise DeployError(
             "containers are started from images in a registry, and none is named",
             hint="--registry HOST[:PORT], or ASTRAEA_REGISTRY; `docker run -d -p 127.0.0.1:5000:5000 registry` is one",
         )
-    check_model(directory, allowed)
     spec = load_service_spec(directory)
     with showing_stages() as on_stage:
         done = build_container(
@@ -88,7 +69,7 @@ def container_image(
             default_layout(),
             Reference.parse(f"{registry}/{spec.name}:{spec.version.replace('+', '-')}"),
             base=Reference.parse(base),
-            architectures=_known(platforms(spec)),
+            architectures=_known(architectures),
             on_stage=on_stage,
         )
     err().print(build_table(done.stages))

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from astraea.protocol import Location
 
 from .. import deployment
+from ..capacity import taken_by_others
 from ..desired import DesiredStore
 from ..engines import Engine
 from ..errors import DeployError, NodeError
 from ..nodes import IMPLICIT_NODE, Capacity, Node, NodePrice, NodeStore, what_is_wrong
-from ..placement import move, taken_by_others
+from ..placement import move
 from ..views import node_table
 from .consoles import out, showing_progress
 from .fleet import EngineName, EngineOption, open_fleet

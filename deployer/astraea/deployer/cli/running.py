@@ -3,27 +3,31 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from astraea.protocol import ServiceSpec
+from astraea.protocol import load_service_spec
 
 from .. import deployment
+from ..capacity import taken_by_others
 from ..desired import DesiredStore, Release
 from ..engines import Engine, InstanceLog, InstanceStatus
 from ..errors import DeployError
+from ..health import check_broker, new_client
 from ..images import ServiceImage
+from ..nodes import Node
 from ..operator_keys import DEFAULT_BROKER
 from ..packaging.base import DEFAULT_BASE
-from ..placement import Taken, explain, place, taken_by_others
+from ..placement import explain, place
 from ..rollout.plan import parse_canary
 from ..settings import find_settings
 from ..status import look
 from ..views import deployment_table, status_table, verdict_table
-from .consoles import out, showing_progress
+from .consoles import err, out, showing_progress
 from .fleet import EngineName, EngineOption, Fleet, open_fleet
-from .images import AllowOption, container_image, meant_spec, process_image
+from .images import AllowOption, build_here, check_model, container_image, found_image
 from .rendering import rendered
 
 app = typer.Typer(add_completion=False)
@@ -84,12 +88,17 @@ def deploy(
     steps = None if canary is None else parse_canary(canary, every)
     settings = find_settings(env_file or (), secret or ())
     fleet = open_fleet(engine)
+    found = found_image(target, fleet.containers)
+    spec = load_service_spec(Path(target)) if found is None else found.spec
+    taken = taken_by_others(fleet.engine.instances(), spec.name)
     if dry_run:
-        spec = meant_spec(target, fleet.containers)
-        out().print(verdict_table(explain(spec, fleet.nodes, node or (), _taken(fleet, spec))))
+        out().print(verdict_table(explain(spec, fleet.nodes, node or (), taken)))
         return
-    image = _image(target, allow or (), fleet, node or (), registry=registry, base=base)
-    nodes = place(image.spec, fleet.nodes, node or (), _taken(fleet, image.spec))
+    nodes = place(spec, fleet.nodes, node or (), taken)
+    if not render:
+        with new_client() as client:  # what a build would be in vain without
+            check_broker(client, broker)
+    image = found or _built(Path(target), allow or (), fleet, nodes, registry=registry, base=base)
     known = DesiredStore().get(image.spec.name)
     release = Release(
         image=image,
@@ -116,21 +125,14 @@ def deploy(
         typer.echo(f"it is scaled to 0, so nothing runs: `astraea scale {image.spec.name} 1` changes that", err=True)
 
 
-def _taken(fleet: Fleet, spec: ServiceSpec) -> Taken:
-    return taken_by_others(fleet.engine.instances(), spec.name)
-
-
-def _image(
-    target: str, allowed: Sequence[str], fleet: Fleet, names: Sequence[str], *, registry: str | None, base: str
+def _built(
+    directory: Path, allowed: Sequence[str], fleet: Fleet, nodes: Sequence[Node], *, registry: str | None, base: str
 ) -> ServiceImage:
-    containers = fleet.containers
-    if containers is None:
-        return process_image(target, allowed)
-
-    def platforms(spec: ServiceSpec) -> frozenset[str]:
-        return containers.architectures(place(spec, fleet.nodes, names, _taken(fleet, spec)))
-
-    return container_image(target, allowed, registry=registry, base=base, platforms=platforms)
+    check_model(directory, allowed)
+    if fleet.containers is None:
+        return build_here(directory, err())
+    architectures = fleet.containers.architectures(nodes)
+    return container_image(directory, registry=registry, base=base, architectures=architectures)
 
 
 @app.command()

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from ..desired import Desired
+from ..capacity import with_room
+from ..desired import Desired, Release
 from ..engines import InstancePlan, InstanceStatus
 from ..images import ServiceImage
 
@@ -42,12 +43,25 @@ def idle_nodes(desired: Desired, instances: Iterable[InstanceStatus]) -> frozens
     return frozenset(should - {one.plan.node.name for one in instances if one.state != "down"})
 
 
-def wanted(desired: Desired, lost: Collection[str]) -> list[Wanted]:
+def spread(desired: Desired, lost: Collection[str], instances: Sequence[InstanceStatus]) -> Release | None:
+    """The release on what nodes remain, where some are lost: as many instances as those have room for.
+
+    Args:
+        desired: what is to run.
+        lost: names of nodes.
+        instances: what runs, of all services.
+    """
+    nodes = tuple(node for node in desired.release.nodes if node.name not in lost)
+    if not nodes or len(nodes) == len(desired.release.nodes):
+        return None
+    update = {"nodes": nodes, "count": desired.release.size}
+    return with_room(desired.release.model_copy(update=update), instances)
+
+
+def wanted(desired: Desired, standing_in: Release | None = None) -> list[Wanted]:
     """All that is to run: also on lost nodes, if they come back, and then what stands in for it elsewhere."""
-    releases = [desired.release] if desired.rollout is None else [desired.release, desired.rollout.release]
-    if remaining := [node for node in desired.release.nodes if node.name not in lost]:
-        spread = {"nodes": tuple(remaining), "count": desired.release.size}
-        releases.append(desired.release.model_copy(update=spread))
+    candidate = None if desired.rollout is None else desired.rollout.release
+    releases = [release for release in (desired.release, candidate, standing_in) if release is not None]
     found = {plan.id: Wanted(plan, release.image) for release in releases for plan in release.plans()}
     return list(found.values())
 

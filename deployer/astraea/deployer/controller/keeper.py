@@ -10,6 +10,7 @@ import httpx
 from astraea.protocol import AstraeaError
 from astraea.protocol.broker_api import calls
 
+from ..capacity import lack, with_room
 from ..deployment import go_on
 from ..desired import Desired, DesiredStore, Rollout
 from ..engines import Engine, InstanceStatus
@@ -17,7 +18,7 @@ from ..errors import BusyError, DeployerError
 from ..health import ask_broker, is_ready
 from ..rollout.canary import Canary
 from .autoscaling import DOWN_WINDOW_S, Usage, wanted
-from .healing import Absences, Wanted, idle_nodes, to_start, to_stop
+from .healing import Absences, Wanted, idle_nodes, spread, to_start, to_stop
 from .healing import wanted as wanted_instances
 from .measuring import Meter
 
@@ -48,7 +49,7 @@ class Keeper:
         self._usages: deque[Usage] = deque(maxlen=_MOST_USAGES)
         self._canary: Canary | None = None
         self._not_before: dict[str, float] = {}
-        self._complaint: str | None = None
+        self._complaints: dict[str, str | None] = {}
 
     def step(self, now: float) -> None:
         """Look once, and do what there is to do; trouble is logged, once while it stays the same.
@@ -62,29 +63,32 @@ class Keeper:
         except BusyError:  # somebody else sees to it
             self._canary = None
         except AstraeaError as error:
-            self._complain(str(error))
+            self._complain("keeping it", error)
         else:
-            self._complaint = None
+            self._complain("keeping it", None)
 
     def _look(self, now: float) -> None:
         desired = self._store.get(self._service)
         if desired is None:
             return
         engine = self._open_engine(desired.engine)
-        instances = [one for one in engine.instances(self._service) if one.state != "stopping"]
-        ready = [one for one in instances if is_ready(self._client, one.url)]
-        self._heal(desired, engine, instances, {one.id for one in ready}, now)
+        everything = [one for one in engine.instances() if one.state != "stopping"]
+        ready = [one for one in everything if one.plan.service == self._service and is_ready(self._client, one.url)]
+        self._heal(desired, engine, everything, {one.id for one in ready}, now)
         if desired.rollout is not None:
             self._go_on(desired, engine, now)
         else:
             self._canary = None
-            self._autoscale(desired, ready, now)
+            self._autoscale(desired, everything, ready, now)
 
     def _heal(
-        self, desired: Desired, engine: Engine, instances: Sequence[InstanceStatus], ready: set[str], now: float
+        self, desired: Desired, engine: Engine, everything: Sequence[InstanceStatus], ready: set[str], now: float
     ) -> None:
+        instances = [one for one in everything if one.plan.service == self._service]
         lost = self._absences.lost(idle_nodes(desired, instances), now)
-        wants = wanted_instances(desired, lost)
+        standing_in = spread(desired, lost, everything)
+        self._complain("lost nodes", None if standing_in is None else lack(standing_in, everything))
+        wants = wanted_instances(desired, standing_in)
         due = [want for want in to_start(wants, instances) if now >= self._not_before.get(want.plan.id, now)]
         with ThreadPoolExecutor(_PARALLEL) as threads:
             list(threads.map(lambda want: self._start(engine, want, now), due))
@@ -115,7 +119,9 @@ class Keeper:
             logger.info("%s: all devices have %s now", self._service, left.release.image.revision)
             self._canary = None
 
-    def _autoscale(self, desired: Desired, ready: Sequence[InstanceStatus], now: float) -> None:
+    def _autoscale(
+        self, desired: Desired, everything: Sequence[InstanceStatus], ready: Sequence[InstanceStatus], now: float
+    ) -> None:
         scale = desired.release.image.spec.scale
         if scale is None:
             return
@@ -125,15 +131,20 @@ class Keeper:
             self._usages.popleft()
         current = desired.release.size
         count = wanted(self._usages, current, scale, now, self._asked_s(desired) if scale.min == 0 else None)
-        if count != current:
-            logger.info("%s: from %d instances to %d", self._service, current, count)
-            release = desired.release.model_copy(update={"count": count})
+        release = with_room(desired.release.model_copy(update={"count": count}), everything)
+        lacking = lack(release, everything)
+        self._complain("following the load", lacking)
+        if lacking is not None:
+            release = release.model_copy(update={"count": release.most})
+        if release.size != current:
+            logger.info("%s: from %d instances to %d", self._service, current, release.size)
             self._store.put(desired.model_copy(update={"release": release}))
 
     def _asked_s(self, desired: Desired) -> float | None:
         return ask_broker(self._client, desired.release.broker, calls.signals(self._service)).asked_s
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
+    def _complain(self, about: str, error: AstraeaError | None) -> None:
+        complaint = None if error is None else str(error)
+        if complaint is not None and complaint != self._complaints.get(about):
             logger.warning("%s: %s", self._service, complaint)
-            self._complaint = complaint
+        self._complaints[about] = complaint
