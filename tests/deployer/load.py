@@ -40,7 +40,7 @@ class _Background(ABC):
 
 
 class Load(_Background):
-    """Asks whom the broker names, each time anew; `answers` and `failures` tell how that went.
+    """Asks whom the broker names, each time anew; `answers`, `revisions` and `failures` tell how that went.
 
     Args:
         broker: its URL.
@@ -53,6 +53,7 @@ class Load(_Background):
         self._url = f"{broker}/v1/services/{service}/candidates"
         self._body, self._headers = body[0], {"content-type": body[1]}
         self.answers = 0
+        self.revisions: set[str] = set()
         self.failures: list[str] = []
 
     def _run(self) -> None:
@@ -69,6 +70,7 @@ class Load(_Background):
         reply = client.post(url, content=self._body, headers=self._headers)
         if reply.is_success:
             self.answers += 1
+            self.revisions.add(reply.headers["astraea-revision"])
         else:
             self.failures.append(f"{reply.status_code} {reply.text}")
 

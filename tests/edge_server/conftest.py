@@ -173,6 +173,8 @@ class FakeBroker:
     url: str = ""
     ttl_s: float = 0.3
     status: int = 200
+    shadow: dict[str, Any] | None = None
+    """Where it has requests copied to."""
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     """Method, path and JSON body."""
 
@@ -182,7 +184,8 @@ class FakeBroker:
             return 204, b""
         if self.status != 200:
             return self.status, b'{"title": "No", "status": 503, "detail": "the store is full"}'
-        return 200, json.dumps({"instance_id": path.rpartition("/")[2], "ttl_s": self.ttl_s}).encode()
+        lease = {"instance_id": path.rpartition("/")[2], "ttl_s": self.ttl_s, "shadow": self.shadow}
+        return 200, json.dumps(lease).encode()
 
     def count(self, method: str) -> int:
         return sum(request[0] == method for request in self.requests)

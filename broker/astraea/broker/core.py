@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 from pydantic import BaseModel
 
-from astraea.protocol import Candidates, Instance, Lease, Load, Location
+from astraea.protocol import Candidates, Instance, Lease, Load, Location, Shadow
 from astraea.protocol.broker_api import Ask, Report, ServiceSignals, Sharing
 
 from .access import Access
@@ -17,7 +17,7 @@ from .errors import StoreError, UnknownServiceError
 from .events import Events
 from .fleet import Column, Pool, Registry, Signals
 from .metrics import Metrics, ServiceFigures
-from .selection import NEUTRAL_KM, Matcher, Reports, distance_km, expected_rtt_ms, rank, side
+from .selection import NEUTRAL_KM, Matcher, Reports, Shadows, distance_km, expected_rtt_ms, rank, side
 from .store import Collection, Keeper, Key, Kind, Mirror, Store
 
 _log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Broker:
         self.access = access or Access()
         self._reports = Reports()
         self._signals = Signals()
+        self._shadows = Shadows()
         self._registry = Registry(lease_s, clock, claim_s=self.ttl_s)
         collections = (self.sharings, self.draining, *self.access.collections)
         keepers: dict[Kind, Keeper] = {collection.kind: collection for collection in collections}
@@ -99,7 +100,7 @@ class Broker:
         elif self.store.shared:
             self.mirror.mark_lazily(key)
         await self.mirror.settled(key)
-        return Lease(instance_id=instance.id, ttl_s=self.lease_s)
+        return Lease(instance_id=instance.id, ttl_s=self.lease_s, shadow=self._shadow(instance))
 
     async def renew(self, instance_id: str, load: Load) -> Lease | None:
         """Take a heartbeat that says no more than the load; None if the instance isn't known and must register."""
@@ -247,6 +248,19 @@ class Broker:
         with suppress(StoreError):
             await self.mirror.on_disk(lambda: self.store.purge(_SILENT_LEASES * self.lease_s))
 
+    def _shadow(self, instance: Instance) -> Shadow | None:
+        """Where an instance is to send copies of its requests, while its service has a canary that is to be tried."""
+        sharing, pool = self.sharings.items.get(instance.service), self._registry.pool(instance.service)
+        if sharing is None or pool is None:
+            return None
+        receiver = self._shadows.receiver(instance, sharing, pool, self.draining.items, self._clock())
+        if receiver is None:
+            return None
+        token = self.access.tokens.sign(instance.service, _SHADOW)
+        return Shadow(
+            revision=receiver.revision, url=receiver.url, share=sharing.shadow_share, token=token and token.text
+        )
+
     def _revision(self, service: str, sharing: Sharing, pool: Pool, ask: Ask, now: float) -> str | None:
         """The revision that a device is to get: its side of the weights, among those that have instances to offer."""
         if not sharing.weights:
@@ -261,6 +275,8 @@ class Broker:
 
 
 _ALIKE = Sharing()
+_SHADOW = "shadow"
+"""Whom tokens for copies of requests are made out to."""
 
 
 async def _every(seconds: float, work: Callable[[], object]) -> None:

@@ -76,12 +76,17 @@ def progress_table(progress: Iterable[Progress]) -> Table:
 
 def judgement_table(judgement: Judgement) -> Table:
     """How a canary does beside the stable revision."""
-    table = _table(f"{judgement.percent:g} % of devices, {judgement.left_s:.0f} s left", "requests>", "failed>", "p95>")
-    for name, sample in (("new revision", judgement.canary), ("stable", judgement.stable)):
+    title = f"{judgement.percent:g} % of devices, {judgement.left_s:.0f} s left"
+    table = _table(title, "requests>", "failed>", "p95>", "disagrees>")
+    copies = judgement.stable.copies
+    disagrees = f"{copies.disagreement / copies.compared:.0%} of {copies.compared} copies" if copies.compared else ""
+    for name, sample, compared in (
+        ("new revision", judgement.canary, disagrees),
+        ("stable", judgement.stable, ""),
+    ):
         slow_s = quantile_s(sample.within, 0.95)
-        table.add_row(
-            name, str(sample.requests), str(sample.errors), "" if slow_s is None else f"{slow_s * 1e3:.0f} ms"
-        )
+        slow = "" if slow_s is None else f"{slow_s * 1e3:.0f} ms"
+        table.add_row(name, str(sample.requests), str(sample.errors), slow, compared)
     return table
 
 

@@ -18,6 +18,7 @@ from .metrics import Metrics
 from .pace import Pace
 from .pool import Job, WorkerPool
 from .service import Answer, Form, Service
+from .shadowing import SHADOW_HEADER
 from .stages import Stages
 from .trace import trace_of
 
@@ -56,6 +57,8 @@ class Api:
         """Tells a collector of each request; None without one."""
         self.service: Service | None = None
         """None until it is loaded and warm, and while it is replaced by another that has no room beside it."""
+        self.on_answered: Callable[[bytes, bytes], None] | None = None
+        """Takes the bodies of a plain request and of its answer, when that is sent; None while nobody wants them."""
         self.changed = asyncio.Event()
         """Set when another revision answers, or none does any more: the broker should know at once."""
         self.idle = asyncio.Event()
@@ -135,6 +138,8 @@ class Api:
         size_bytes = announced_bytes(headers, self.limits.body_bytes)
         deadline_s = deadline_of(headers, arrived_s)
         self.pool.check_room(deadline_s)
+        if SHADOW_HEADER in headers and self.pool.in_flight >= self.pool.capacity:
+            raise BusyError("copies of requests are answered only by workers that have nothing else to do")
         self.hold(size_bytes)
         return self.ticket(service, form, deadline_s, size_bytes, trace_of(headers))
 
@@ -187,6 +192,8 @@ class Api:
                 took_s = perf_counter() - arrived_s
                 self.spans.record(ticket.trace, took_s, ticket.service.revision, stages, error)
             done(answer, stages, error)
+            if self.on_answered is not None and answer is not None and ticket.form is ticket.service.form:
+                self.on_answered(body, answer.body)
 
         job = Job(partial(ticket.service.answer, body, ticket.form), finish, ticket.deadline_s)
         try:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 from pydantic import SecretStr
 
-from astraea.protocol import BrokerApiError, Instance
+from astraea.protocol import BrokerApiError, Instance, Lease
 from astraea.protocol.broker_api import calls
 from astraea.protocol.broker_api.client import AsyncBrokerApi
 
@@ -26,6 +26,7 @@ async def leased(
     describe: Callable[[], Instance | None],
     changed: asyncio.Event | None = None,
     key: SecretStr | None = None,
+    heard: Callable[[Lease | None], None] = lambda _lease: None,
 ) -> AsyncIterator[None]:
     """Keep a lease for as long as the context lasts, and give it back at its end.
 
@@ -37,9 +38,10 @@ async def leased(
             until it is there again.
         changed: Set when there is news that the broker shouldn't wait for.
         key: A node's key, for a broker that asks for one.
+        heard: Is told the broker's answer to each heartbeat; None when there is none, and when the lease is given back.
     """
     async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
-        keeper = _Keeper(AsyncBrokerApi(http, broker, key), describe, changed or asyncio.Event())
+        keeper = _Keeper(AsyncBrokerApi(http, broker, key), describe, changed or asyncio.Event(), heard)
         keeping = asyncio.create_task(keeper.keep())
         try:
             yield
@@ -63,10 +65,17 @@ def retry_delay_s(failures: int, chance: float) -> float:
 class _Keeper:
     """Renews one lease; the parameters are those of `leased`."""
 
-    def __init__(self, broker: AsyncBrokerApi, describe: Callable[[], Instance | None], changed: asyncio.Event) -> None:
+    def __init__(
+        self,
+        broker: AsyncBrokerApi,
+        describe: Callable[[], Instance | None],
+        changed: asyncio.Event,
+        heard: Callable[[Lease | None], None],
+    ) -> None:
         self._broker = broker
         self._describe = describe
         self._changed = changed
+        self._heard = heard
         self._told: Instance | None = None
         """What the broker may have on its list."""
         self._registered = False
@@ -91,6 +100,7 @@ class _Keeper:
         if self._told is None:
             return
         self._registered = False
+        self._heard(None)
         try:
             await self._broker.send(calls.deregister(self._told.id))
             self._told = None
@@ -104,10 +114,12 @@ class _Keeper:
             lease = await self._broker.send(calls.register(instance))
         except BrokerApiError as error:
             self._failures += 1
+            self._heard(None)
             if self._failures == 1:
                 _logger.warning("no lease: %s; trying on", error)
             return retry_delay_s(self._failures, random.random())  # noqa: S311 - spreads load, hides nothing
         if self._failures or not self._registered:
             _logger.info("registered with the broker %s as %s", self._broker.url, lease.instance_id)
         self._registered, self._failures = True, 0
+        self._heard(lease)
         return max(_MIN_HEARTBEAT_S, lease.ttl_s / 3)

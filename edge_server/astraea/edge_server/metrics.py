@@ -3,7 +3,7 @@
 from collections import deque
 from statistics import median
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, Summary
 
 from astraea.protocol import Instance, Load
 
@@ -79,6 +79,18 @@ class Metrics:
             registry=self.registry,
         )
         """Counted by the sessions themselves."""
+        self._shadowed = Counter(
+            "astraea_shadowed",
+            "Copies of requests for another revision, by it and by outcome: compared, failed, unreachable, dropped.",
+            ("revision", "outcome"),
+            registry=self.registry,
+        )
+        self._disagreement = Summary(
+            "astraea_shadow_disagreement",
+            "How much that revision's answers to copies differ from the ones given here: from 0 to 1 each.",
+            ("revision",),
+            registry=self.registry,
+        )
         ProcessCollector(registry=self.registry)
 
     def serves(self, revision: str) -> None:
@@ -104,6 +116,18 @@ class Metrics:
     def batched(self, size: int) -> None:
         """Count a batch; any thread may."""
         self._batches.observe(size)
+
+    def shadowed(self, revision: str, outcome: str, disagreement: float | None = None) -> None:
+        """Count a copy of a request that was meant for another revision; any thread may.
+
+        Args:
+            revision: Which.
+            outcome: What became of it.
+            disagreement: How much the answers differ, if both are there.
+        """
+        self._shadowed.labels(revision, outcome).inc()
+        if disagreement is not None:
+            self._disagreement.labels(revision).observe(disagreement)
 
     def settle(self) -> None:
         """Bring the figures up to date, before anyone reads them: many answers in one go cost a tenth of each alone."""

@@ -30,6 +30,7 @@ from .limits import Limits
 from .memory import keep_freed_memory
 from .pool import WorkerPool
 from .reload import set_on_change
+from .shadowing.copies import Shadowing
 from .streaming import Streaming
 from .streams.entrance import Entrance
 from .streams.sources import Sources
@@ -228,7 +229,9 @@ async def _stay(serving: Serving, api: Api, stop: asyncio.Event) -> None:
     """Be on the broker's list, if there is a broker, until it is time to stop."""
     async with contextlib.AsyncExitStack() as stack:
         if serving.broker is not None:
-            await stack.enter_async_context(leased(serving.broker, api.offered, api.changed, serving.broker_key))
+            shadowing = stack.enter_context(contextlib.closing(Shadowing(api)))
+            lease = leased(serving.broker, api.offered, api.changed, serving.broker_key, shadowing.heard)
+            await stack.enter_async_context(lease)
         await stop.wait()
         api.draining = True
 

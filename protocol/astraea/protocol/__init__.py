@@ -13,7 +13,7 @@ from .errors import (
     TimingError,
 )
 from .frame_mark import FRAME_MARK, find_frame_mark, mark_frame
-from .instance import Candidate, Candidates, Instance, Lease, Load, Location, Price, Reasons, RemoteTier
+from .instance import Candidate, Candidates, Instance, Lease, Load, Location, Price, Reasons, RemoteTier, Shadow
 from .problem import PROBLEM_MEDIA_TYPE, Problem
 from .result import Result, SentImage, Tier
 from .service import SPEC_FILE, Resources, Scale, ServiceSpec, load_service_spec
@@ -51,6 +51,7 @@ __all__ = [
     "ServerTiming",
     "ServiceSpec",
     "ServiceSpecError",
+    "Shadow",
     "StreamError",
     "Tier",
     "TimingError",

@@ -70,6 +70,20 @@ class Instance(BaseModel):
     load: Load = Load()
 
 
+class Shadow(BaseModel):
+    """A revision that is tried out on copies of what others answer; what it makes of them is only compared."""
+
+    model_config = ConfigDict(frozen=True)
+
+    revision: Label
+    url: BaseUrl
+    """Of the one of its instances that the copies are for."""
+    share: float = Field(gt=0, le=1)
+    """Of the requests that were answered."""
+    token: str | None = Field(default=None, repr=False)
+    """Lets them in there; None where the broker signs none."""
+
+
 class Lease(BaseModel):
     """The broker's promise to list an instance until `ttl_s` from now; a heartbeat renews it."""
 
@@ -77,6 +91,8 @@ class Lease(BaseModel):
 
     instance_id: Label
     ttl_s: float = Field(gt=0)
+    shadow: Shadow | None = None
+    """Where to send copies of requests until the next heartbeat; None for none."""
 
 
 class Reasons(BaseModel):

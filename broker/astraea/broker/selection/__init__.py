@@ -4,6 +4,7 @@ from .geography import NEUTRAL_KM, distance_km, expected_rtt_ms
 from .matchers import Matcher, installed_matchers
 from .ranking import UNMEASURED_SERVICE_MS, rank
 from .reports import Reports
+from .shadowing import Shadows
 from .sharing import abort, promote, side
 from .waiting import expected_wait_ms
 
@@ -12,6 +13,7 @@ __all__ = [
     "UNMEASURED_SERVICE_MS",
     "Matcher",
     "Reports",
+    "Shadows",
     "abort",
     "distance_km",
     "expected_rtt_ms",

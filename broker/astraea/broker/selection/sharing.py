@@ -10,7 +10,7 @@ from astraea.protocol.broker_api import Sharing
 def promote(sharing: Sharing, revision: str) -> Sharing:
     """All devices to one revision; the others stay known, for a way back."""
     weights = dict.fromkeys(sharing.weights, 0.0) | {revision: 100.0}
-    return sharing.model_copy(update={"weights": weights})
+    return sharing.model_copy(update={"weights": weights, "shadow_share": 0.0})
 
 
 def abort(sharing: Sharing, revision: str, others: Collection[str]) -> Sharing:
@@ -26,7 +26,7 @@ def abort(sharing: Sharing, revision: str, others: Collection[str]) -> Sharing:
         weights |= dict.fromkeys(others, 100.0)
     if not sum(weights.values()):
         return sharing  # nothing else is there to take over
-    return sharing.model_copy(update={"weights": weights})
+    return sharing.model_copy(update={"weights": weights, "shadow_share": 0.0})
 
 
 def side(service: str, weights: Mapping[str, float], device: str | None) -> str:

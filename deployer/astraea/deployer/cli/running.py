@@ -70,6 +70,16 @@ def deploy(
         typer.Option(metavar="5,25,100", help="Give a new revision this share of devices (%), step by step."),
     ] = None,
     every: Annotated[str, typer.Option(metavar="30s|2m|1h", help="How long each of those steps is watched.")] = "2m",
+    shadow: Annotated[
+        float,
+        typer.Option(
+            min=0, max=100, metavar="PERCENT", help="Of the old revision's requests, so many are copied to a canary."
+        ),
+    ] = 10.0,
+    max_disagreement: Annotated[
+        float,
+        typer.Option(min=0, max=100, metavar="PERCENT", help="By which its answers may differ; with 100 by anything."),
+    ] = 20.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say where it would run, and why.")] = False,
     render: Annotated[
         bool, typer.Option("--render", help="Only print what would be applied to Kubernetes, as YAML.")
@@ -82,10 +92,13 @@ def deploy(
     by step, and all go back to the old revision as soon as the new one fails more requests or is slower. If this
     command is gone by then, `astraea controller` goes on. `astraea scale` sets another number of instances.
 
+    A canary also answers copies of what devices ask the old revision, and goes back if it disagrees too much with the
+    answers they got. `--canary 0,5,100` begins with copies alone: no device has it in the first step.
+
     Example: `astraea deploy plates --canary 5,25,100 --every 2m`, or
     `astraea deploy plates --engine docker --registry registry.example:5000`
     """
-    steps = None if canary is None else parse_canary(canary, every)
+    steps = None if canary is None else parse_canary(canary, every, shadow, max_disagreement)
     settings = find_settings(env_file or (), secret or ())
     fleet = open_fleet(engine)
     found = found_image(target, fleet.containers)

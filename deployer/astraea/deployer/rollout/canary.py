@@ -72,7 +72,8 @@ class Canary:
             DeployError: one of its instances fails by itself.
             BrokerError: the broker can't be told of a new share.
         """
-        percents, percent = self._rollout.plan.percents, self._rollout.plan.percents[self._rollout.step]
+        plan, percents = self._rollout.plan, self._rollout.plan.percents
+        percent = percents[self._rollout.step]
         decided = self._decision(percent)
         if decided == "abort":
             raise RolloutAborted(f"an operator took the new revision back at {percent:g} %")
@@ -87,7 +88,7 @@ class Canary:
             self._feedback.add_to(self._step.canary.sample(), [self.revision]),
             self._feedback.add_to(self._step.stable.sample(), self._stable),
         )
-        if (reason := judge(judgement.canary, judgement.stable)) is not None:
+        if (reason := judge(judgement.canary, judgement.stable, plan.max_disagreement)) is not None:
             raise RolloutAborted(
                 f"the new revision was taken back at {percent:g} %: {reason}",
                 hint="the stable revision serves all devices again; `astraea logs` and /metrics tell more",
@@ -113,20 +114,23 @@ class Canary:
         try:
             told = self._sharing.weights()
             if not told:  # a broker that has lost its store shares out anew
-                self._sharing.share(self._weights(percent))
+                self._share(percent)
                 return None
         except BrokerError:  # it will be back; the instances can be watched without it
             return None
         return decision(told, None if self._step is None else self._weights(percent), self.revision)
 
     def _begin(self, now: float) -> "_Step":
-        self._sharing.share(self._weights(self._rollout.plan.percents[self._rollout.step]))
+        self._share(self._rollout.plan.percents[self._rollout.step])
         instances = self._engine.instances(self.service)
         return _Step(
             now + self._rollout.plan.every_s,
             Sampler(self._client, [one for one in instances if one.id in self._ids]),
             Sampler(self._client, [one for one in instances if one.plan.revision in self._stable]),
         )
+
+    def _share(self, percent: float) -> None:
+        self._sharing.share(self._weights(percent), self._rollout.plan.shadow_share)
 
     def _weights(self, percent: float) -> dict[str, float]:
         return weights(self.revision, percent, self._stable)

@@ -16,6 +16,24 @@ _SURE = 3.1
 """Standard errors: by chance alone one comparison in a thousand exceeds it; a step is looked at hundreds of times."""
 
 
+class Copies(NamedTuple):
+    """What became of copies of a revision's requests, which its instances sent to the canary."""
+
+    compared: int = 0
+    failed: int = 0
+    """That the canary did not answer, though it was reached."""
+    disagreement: float = 0.0
+    """Of the answers to those that were compared, from 0 to 1 each, in sum."""
+
+    def plus(self, more: "Copies") -> "Copies":
+        """These and more."""
+        return Copies(self.compared + more.compared, self.failed + more.failed, self.disagreement + more.disagreement)
+
+    def less(self, before: "Copies") -> "Copies":
+        """These without the ones before."""
+        return self.plus(Copies(-before.compared, -before.failed, -before.disagreement))
+
+
 class Sample(NamedTuple):
     """What a revision's instances answered in a while."""
 
@@ -28,15 +46,24 @@ class Sample(NamedTuple):
     """That it was to answer, as devices tell."""
     missed: int = 0
     """Of those: answered after the device's deadline, by another target, or by nobody."""
+    copies: Copies = Copies()
 
 
-def judge(canary: Sample, stable: Sample) -> str | None:
-    """Why the new revision should be taken back; None if there is no reason, or too little to see one."""
+def judge(canary: Sample, stable: Sample, max_disagreement: float = 1.0) -> str | None:
+    """Why the new revision should be taken back; None if there is no reason, or too little to see one.
+
+    Args:
+        canary: what the new revision answered.
+        stable: what the other did, and what became of copies of its requests.
+        max_disagreement: of the answers to these, on average, from 0 to 1; with 1 they don't matter.
+    """
     if min(canary.requests, stable.requests) >= MIN_REQUESTS and (
         reason := _errors(canary, stable) or _latency(canary, stable)
     ):
         return reason
-    return _misses(canary, stable) if min(canary.frames, stable.frames) >= MIN_REQUESTS else None
+    if min(canary.frames, stable.frames) >= MIN_REQUESTS and (reason := _misses(canary, stable)):
+        return reason
+    return _unanswered(stable.copies) or _disagreement(stable.copies, max_disagreement)
 
 
 def _errors(canary: Sample, stable: Sample) -> str | None:
@@ -66,6 +93,26 @@ def _misses(canary: Sample, stable: Sample) -> str | None:
         bad, usual = canary.missed / canary.frames, stable.missed / stable.frames
         return f"devices missed {bad:.1%} of {canary.frames} frames' answers, of the stable revision's {usual:.1%}"
     return None
+
+
+def _unanswered(copies: Copies) -> str | None:
+    sent = copies.compared + copies.failed
+    if sent >= MIN_REQUESTS and _more((copies.failed, sent), (0, sent), by=_LATE_BY):
+        return f"{copies.failed / sent:.1%} of {sent} copies of the stable revision's requests got no answer"
+    return None
+
+
+def _disagreement(copies: Copies, most: float) -> str | None:
+    """A one-sided test of a mean. Numbers from 0 to 1 scatter no more than if each were one of the two."""
+    if copies.compared < MIN_REQUESTS:
+        return None
+    mean = copies.disagreement / copies.compared
+    if mean - most <= _SURE * math.sqrt(most * (1 - most) / copies.compared):
+        return None
+    return (
+        f"its answers to {copies.compared} copied requests disagree by {mean:.0%} with the stable revision's; "
+        f"--max-disagreement lets it be {most:.0%}"
+    )
 
 
 def _more(bad: tuple[float, float], usual: tuple[float, float], *, by: float) -> bool:

@@ -18,10 +18,17 @@ class CanaryPlan(NamedTuple):
     """Of devices, step by step; the last is 100."""
     every_s: float
     """How long each step is watched."""
+    shadow_share: float = 0.1
+    """Of the requests that other revisions answer, from 0 to 1: so many are copied to the new one, to be compared."""
+    max_disagreement: float = 0.2
+    """Of its answers to these with theirs, on average, from 0 to 1; with 1 they may be any.
+
+    The next version of a detector that finds a few things more or fewer stays well below the default; one that takes
+    another size for its input, numbers its classes otherwise, or lost its weights does not."""
 
 
-def parse_canary(percents: str, every: str) -> CanaryPlan:
-    """Read `5,25,100` and `2m`.
+def parse_canary(percents: str, every: str, shadow: float = 10.0, max_disagreement: float = 20.0) -> CanaryPlan:
+    """Read `5,25,100` and `2m`; what is copied, and how much of it may disagree, are percentages.
 
     Raises:
         DeployError: they can't be read.
@@ -36,7 +43,8 @@ def parse_canary(percents: str, every: str) -> CanaryPlan:
     if match is None:
         raise DeployError(f"--every: {every!r} is no time", hint="such as 30s, 2m or 1h")
     every_s = float(match[1]) * _UNITS_S[match[2]]
-    return CanaryPlan(steps if steps[-1] == WHOLE else (*steps, WHOLE), every_s)
+    steps = steps if steps[-1] == WHOLE else (*steps, WHOLE)
+    return CanaryPlan(steps, every_s, shadow / WHOLE, max_disagreement / WHOLE)
 
 
 def weights(canary: str, percent: float, stable: Iterable[str]) -> dict[str, float]:

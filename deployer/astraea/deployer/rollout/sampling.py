@@ -10,7 +10,7 @@ from astraea.protocol.broker_api import RevisionSignals, calls
 from ..engines import InstanceStatus
 from ..errors import BrokerError
 from ..health import ask_broker
-from .judging import Sample
+from .judging import Copies, Sample
 
 _NOTHING = Sample(0, 0, {})
 _SERVER_ERROR = 500
@@ -86,7 +86,8 @@ def read_metrics(text: str) -> Sample:
     Raises:
         ValueError: it is no text of Prometheus's.
     """
-    requests = errors = 0
+    requests = errors = compared = failed = 0
+    disagreement = 0.0
     within: dict[float, int] = {}
     for family in text_string_to_metric_families(text):
         for name, labels, value, *_ in family.samples:
@@ -95,21 +96,29 @@ def read_metrics(text: str) -> Sample:
                 errors += int(value) if int(labels["status"]) >= _SERVER_ERROR else 0
             elif name == "astraea_stage_seconds_bucket" and labels["stage"] == "total":
                 within[float(labels["le"])] = int(value)
-    return Sample(requests, errors, within)
+            elif name == "astraea_shadowed_total":
+                compared += int(value) if labels["outcome"] == "compared" else 0
+                failed += int(value) if labels["outcome"] == "failed" else 0
+            elif name == "astraea_shadow_disagreement_sum":
+                disagreement += value
+    return Sample(requests, errors, within, copies=Copies(compared, failed, disagreement))
 
 
 def _difference(now: Sample, before: Sample) -> Sample:
     within = {bound: count - before.within.get(bound, 0) for bound, count in now.within.items()}
-    return Sample(now.requests - before.requests, now.errors - before.errors, within)
+    copies = now.copies.less(before.copies)
+    return Sample(now.requests - before.requests, now.errors - before.errors, within, copies=copies)
 
 
 def _sum(samples: Iterable[Sample]) -> Sample:
     requests = errors = 0
     within: dict[float, int] = {}
+    copies = Copies()
     for sample in samples:
         requests, errors = requests + sample.requests, errors + sample.errors
         _add(within, sample.within)
-    return Sample(requests, errors, within)
+        copies = copies.plus(sample.copies)
+    return Sample(requests, errors, within, copies=copies)
 
 
 def _add(total: dict[float, int], more: Mapping[float, int]) -> None:

@@ -29,13 +29,17 @@ class Sharing:
         """
         return ask_broker(self._client, self._broker, calls.sharing(self._service)).weights
 
-    def share(self, weights: Mapping[str, float]) -> None:
+    def share(self, weights: Mapping[str, float], shadow_share: float = 0.0) -> None:
         """Share devices out by these weights, canaries first; by none of them alike. The objective stays.
+
+        Args:
+            weights: by revision.
+            shadow_share: of what the others answer, from 0 to 1: so much is copied to the first.
 
         Raises:
             BrokerError: the broker doesn't answer, or refuses.
         """
         now = ask_broker(self._client, self._broker, calls.sharing(self._service))
-        if now.weights != dict(weights):
-            wanted = now.model_copy(update={"weights": dict(weights)})
+        wanted = now.model_copy(update={"weights": dict(weights), "shadow_share": shadow_share})
+        if now != wanted:
             ask_broker(self._client, self._broker, calls.share_out(self._service, wanted))

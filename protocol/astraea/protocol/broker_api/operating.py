@@ -62,6 +62,8 @@ class Sharing(BaseModel):
     first. A revision of weight 0, or one that is not named, gets no device while another has instances."""
     objective: Objective = Objective.LATENCY
     """For devices that don't say what theirs is."""
+    shadow_share: float = Field(default=0.0, ge=0, le=1)
+    """Of the requests that the other revisions answer: so many are copied to the one that is named first, a canary."""
 
     @field_validator("weights")
     @classmethod
