@@ -20,12 +20,14 @@ T = TypeVar("T")
 def new_client() -> httpx.Client:
     """For all that asks brokers and instances: a broker is told the operator's key for it, an instance never.
 
-    Proxies of the environment are passed over: nodes and brokers are reached directly.
+    Proxies of the environment are passed over: nodes and brokers are reached directly. Certificates that `SSL_CERT_FILE`
+    or `SSL_CERT_DIR` names are trusted.
 
     Raises:
         BrokerError: the operator's keys can't be read.
     """
-    return httpx.Client(timeout=_TIMEOUT_S, trust_env=False, auth=OperatorAuth(operator_keys()))
+    auth, tls = OperatorAuth(operator_keys()), httpx.create_ssl_context()
+    return httpx.Client(timeout=_TIMEOUT_S, trust_env=False, auth=auth, verify=tls)
 
 
 def is_ready(client: httpx.Client, url: str | None) -> bool:
@@ -77,6 +79,11 @@ def _explained(client: httpx.Client, broker: str, error: BrokerApiError) -> Brok
         return BrokerError(
             f"the broker at {broker} does not let this key do that",
             hint=f"have an admin make one of the role `deployer`, and `astraea login --broker {broker}`",
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return BrokerError(
+            f"the broker at {broker} has a certificate that is not trusted here: {error}",
+            hint="let SSL_CERT_FILE name a file with its authority's certificate, beside the usual ones",
         )
     return BrokerError(
         f"no broker answers at {broker}: {error}",
