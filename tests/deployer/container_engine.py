@@ -1,8 +1,11 @@
 """A real container engine with a registry beside it, and a swarm, as tests of theirs find them in the environment."""
 
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -10,6 +13,8 @@ import docker.errors
 
 from astraea.deployer.engines.launch import PLAN_LABEL
 from tests.conftest import need
+
+_SWARM_UP = Path(__file__).resolve().parents[3] / "shared" / "engine" / "swarm-up"
 
 
 def engine_address() -> str:
@@ -53,3 +58,21 @@ def _answers(address: str) -> bool:
             return bool(engine.ping())
     except docker.errors.DockerException:
         return False
+
+
+@contextmanager
+def dead_engine(number: int) -> Iterator[Callable[[], None]]:
+    """Kill the engine of a swarm's node, from 1 on; gives what starts it again, which the end of the block does too."""
+    need("shared", _SWARM_UP.exists(), f"{_SWARM_UP} is not there, which starts an engine again")
+    pid_file = Path(os.environ["ASTRAEA_ENGINE_DIR"], "swarm", f"n{number}", "docker.pid")
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+    def start() -> None:
+        subprocess.run(
+            [_SWARM_UP, "3", "hangzhou", "hangzhou", "shanghai"], check=True, capture_output=True, timeout=120
+        )
+
+    try:
+        yield start
+    finally:
+        start()

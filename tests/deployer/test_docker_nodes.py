@@ -3,8 +3,11 @@
 import os
 import secrets
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -18,7 +21,7 @@ from astraea.deployer.status import InstanceView, look
 from tests.conftest import need
 
 from .conftest import BRIDGE, GREET, Cli, Eventually, WriteService
-from .container_engine import base_image, client, engine_address, swarm_address
+from .container_engine import base_image, client, dead_engine, engine_address, swarm_address
 from .registry_server import blobs_asked_for, running_registry
 
 
@@ -88,6 +91,55 @@ def test_a_node_whose_engine_is_away_is_named_and_the_rest_goes_on(
     assert "n4" in cli("deploy", "service", "--node", "n4", status=1).stderr
     assert "stopped" in cli("remove", "hello").stdout
     assert views(nodes) == []
+
+
+def test_logs_are_followed_while_an_engine_is_away_and_on_it_again_when_it_is_back(
+    nodes: tuple[Node, ...], swarm_broker: str, cli: Cli, write_service: WriteService, eventually: Eventually
+) -> None:
+    folder = write_service(handler=TICKING + GREET)
+    cli("deploy", folder, "--node", "n1", "--node", "n2", "--registry", os.environ["ASTRAEA_REGISTRY"])
+    with cli.start("logs", "hello", "-f", "--tail", "0") as following:
+        lines, said = heard(following.stdout), heard(following.stderr)
+
+        def follows(*names: str) -> None:
+            before = len(lines)
+            eventually(lambda: {*names} <= {line.partition(" ")[0] for line in lines[before:]}, timeout_s=60)
+
+        follows("n1", "n2")
+        with dead_engine(2) as start:
+            eventually(lambda: "left out: node n2" in " ".join("".join(said).split()), timeout_s=60)
+            follows("n1")
+            start()
+            eventually(lambda: "node n2 is back\n" in said, timeout_s=60)
+        follows("n1", "n2")
+        following.send_signal(signal.SIGINT)
+        following.wait(timeout=20)
+    assert "Traceback" not in "".join(said)
+
+
+TICKING = """import threading, time
+
+
+def tick() -> None:
+    for number in range(10**9):
+        print("tick", number, flush=True)
+        time.sleep(0.2)
+
+
+threading.Thread(target=tick, daemon=True).start()
+"""
+
+
+def heard(stream: IO[str] | None) -> list[str]:
+    """The lines of a process's output, as they come."""
+    lines: list[str] = []
+
+    def read() -> None:
+        for line in stream or ():
+            lines.append(line)  # noqa: PERF402 - each as it comes
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
 
 
 def test_a_second_node_of_a_region_pulls_from_next_door(

@@ -20,8 +20,8 @@ T = TypeVar("T")
 def new_client() -> httpx.Client:
     """For all that asks brokers and instances: a broker is told the operator's key for it, an instance never.
 
-    Proxies of the environment are passed over: nodes and brokers are reached directly. Certificates that `SSL_CERT_FILE`
-    or `SSL_CERT_DIR` names are trusted.
+    Proxies of the environment are passed over: nodes and brokers are reached directly. Certificates that
+    `SSL_CERT_FILE` or `SSL_CERT_DIR` names are trusted.
 
     Raises:
         BrokerError: the operator's keys can't be read.

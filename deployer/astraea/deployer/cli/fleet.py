@@ -48,6 +48,8 @@ class Fleet(NamedTuple):
     """The same engine, if it starts instances from images in a registry."""
     cluster: ClusterEngine | None = None
     """The same engine, if the nodes are its own rather than those that were added."""
+    away: frozenset[str] = frozenset()
+    """Names of the nodes that are left out, since their engines don't answer."""
     render: Callable[[Sequence[InstancePlan], ServiceImage], list[dict[str, Any]]] | None = None
     """Tells what starting instances would apply, if the engine takes objects of Kubernetes."""
 
@@ -65,11 +67,12 @@ class Fleet(NamedTuple):
             self.cluster.set_drained(name, drained=drained)
 
 
-def _warn(error: EngineError) -> None:
+def warn(error: EngineError) -> None:
+    """Say that a node is passed over, and why."""
     err().print(f"[yellow]left out:[/] {escape(str(error))}")
 
 
-def open_fleet(name: EngineName, on_away: Callable[[EngineError], None] = _warn) -> Fleet:
+def open_fleet(name: EngineName, on_away: Callable[[EngineError], None] = warn) -> Fleet:
     """The nodes that an engine of this kind runs instances on; those whose engine is away are left out.
 
     Args:
@@ -84,7 +87,7 @@ def open_fleet(name: EngineName, on_away: Callable[[EngineError], None] = _warn)
         return Fleet(ProcessEngine(default_layout()), known_nodes())
     if name is EngineName.KUBERNETES:
         kubernetes = _kubernetes()
-        return Fleet(kubernetes, kubernetes.nodes(), kubernetes, kubernetes, kubernetes.manifests)
+        return Fleet(kubernetes, kubernetes.nodes(), kubernetes, kubernetes, render=kubernetes.manifests)
     # Docker's SDK takes a fifth of a second to import, which those who have no containers need not wait for.
     from ..engines.docker import DockerEngine, SwarmEngine, unreachable  # noqa: PLC0415
 
@@ -98,7 +101,7 @@ def open_fleet(name: EngineName, on_away: Callable[[EngineError], None] = _warn)
     for error in away.values():
         on_away(error)
     docker = DockerEngine(reached := tuple(node for node in nodes if node.name not in away))
-    return Fleet(docker, reached, docker)
+    return Fleet(docker, reached, docker, away=frozenset(away))
 
 
 def _kubernetes() -> "KubernetesEngine":

@@ -1,7 +1,6 @@
 """The verbs that run services and look after them."""
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,6 @@ from astraea.protocol import load_service_spec
 from .. import deployment
 from ..capacity import taken_by_others
 from ..desired import DesiredStore, Release
-from ..engines import Engine, InstanceLog, InstanceStatus
 from ..errors import DeployError
 from ..health import check_broker, new_client
 from ..images import ServiceImage
@@ -27,12 +25,12 @@ from ..status import look
 from ..views import deployment_table, status_table, verdict_table
 from .consoles import err, out, showing_progress
 from .fleet import EngineName, EngineOption, Fleet, open_fleet
+from .following import Follower
 from .images import AllowOption, build_here, check_model, container_image, found_image
 from .rendering import rendered
 
 app = typer.Typer(add_completion=False)
 
-_FOLLOW_S = 0.3
 _RATES_OVER_S = 0.5
 
 
@@ -200,33 +198,18 @@ def logs(
 ) -> None:
     """Show what a service's instances print.
 
+    With -f a node that goes away is named and passed over, and followed again when it is back.
+
     Example: `astraea logs plates -f --tail 20`
     """
-    runs = open_fleet(engine).engine
-    if not _instances(runs, service, node):
+    fleet, follower = open_fleet(engine), Follower(engine, service, node, tail)
+    if not follower.instances(fleet.engine):
         raise DeployError(
             f"no instance of {service!r} runs" + (f" on node {node!r}" if node else ""),
             hint="`astraea status` lists what runs",
         )
-    known: dict[str, InstanceLog] = {}
-    while True:
-        for instance in _instances(runs, service, node):
-            for line in _unseen(runs, instance, known, tail):
-                typer.echo(f"{instance.plan.node.name} {instance.id} | {line}")
-        if not follow:
-            return
-        time.sleep(_FOLLOW_S)
-
-
-def _instances(engine: Engine, service: str, node: str | None) -> list[InstanceStatus]:
-    return [instance for instance in engine.instances(service) if node in (None, instance.plan.node.name)]
-
-
-def _unseen(engine: Engine, instance: InstanceStatus, known: dict[str, InstanceLog], tail: int) -> list[str]:
-    if instance.id in known:
-        return known[instance.id].new_lines()
-    known[instance.id] = engine.log(instance)
-    return known[instance.id].tail(tail)
+    for line in follower.follow(fleet) if follow else follower.new_lines(fleet.engine):
+        typer.echo(line)
 
 
 @app.command()

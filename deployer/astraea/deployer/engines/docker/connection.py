@@ -13,25 +13,28 @@ from docker import DockerClient
 
 from ...errors import EngineError
 
-_TIMEOUT_S = 120
+CALL_TIMEOUT_S = 120
 """Of a call; the longest is a pull, which answers while it goes on."""
+QUESTION_TIMEOUT_S = 20
+"""Of a call that only asks: an engine whose machine is gone says nothing at all."""
 _PING_TIMEOUT_S = 5
 
 
 @contextmanager
-def connection(address: str | None, what: str) -> Iterator[DockerClient]:
+def connection(address: str | None, what: str, timeout_s: int = CALL_TIMEOUT_S) -> Iterator[DockerClient]:
     """A client of the engine at an address, shared by all who ask for it.
 
     Args:
         address: `unix://`, `ssh://` or `tcp://` (TLS by the files in `DOCKER_CERT_PATH`); None for what `DOCKER_HOST`
             says, or else this machine's.
         what: for messages, e.g. `node hz-1`.
+        timeout_s: for the engine to say something in a call.
 
     Raises:
         EngineError: the engine can't be reached, or what is done within the block fails there.
     """
     try:
-        yield _client(address or os.environ.get("DOCKER_HOST"))
+        yield _client(address or os.environ.get("DOCKER_HOST"), timeout_s)
     except _FAILURES as error:
         raise _explained(address, what, error) from None
 
@@ -53,8 +56,8 @@ _FAILURES = (docker.errors.DockerException, requests.RequestException, OSError)
 
 
 @cache
-def _client(address: str | None) -> DockerClient:
-    return _new_client(address, _TIMEOUT_S)
+def _client(address: str | None, timeout_s: int) -> DockerClient:
+    return _new_client(address, timeout_s)
 
 
 def _new_client(address: str | None, timeout_s: int) -> DockerClient:

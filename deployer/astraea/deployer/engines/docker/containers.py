@@ -31,7 +31,7 @@ from ..launch import (
 )
 from ..serving import instance_url, serve_options
 from ..timed_log import EngineLog
-from .connection import check_answers, connection
+from .connection import CALL_TIMEOUT_S, QUESTION_TIMEOUT_S, check_answers, connection
 from .secrets import packed
 
 logger = logging.getLogger(__name__)
@@ -75,11 +75,15 @@ class DockerEngine:
             doomed = [container for container in _containers(client) if container.name in wanted]
             _each(_end, doomed)
 
-        self._on_every_host(stop)
+        _on_hosts(self._hosts, stop)
 
     def instances(self, service: str | None = None) -> list[InstanceStatus]:
         """See `Engine.instances`."""
-        found = self._on_every_host(lambda client: [_status(container) for container in _containers(client)])
+        found = _on_hosts(
+            self._hosts,
+            lambda client: [_status(container) for container in _containers(client)],
+            timeout_s=QUESTION_TIMEOUT_S,
+        )
         statuses = (status for host in found for status in host)
         return sorted(
             (status for status in statuses if service in (None, status.plan.service)),
@@ -91,7 +95,7 @@ class DockerEngine:
 
         def fetch(lines: int | None, since_s: int | None) -> list[str]:
             node = instance.plan.node
-            with connection(node.engine, f"node {node.name}") as client:
+            with connection(node.engine, f"node {node.name}", QUESTION_TIMEOUT_S) as client:
                 try:
                     container = client.containers.get(instance.id)
                 except NotFound:  # it has been removed
@@ -106,9 +110,6 @@ class DockerEngine:
         """What images for these nodes must run on, as Go and OCI name it."""
         hosts = {node.engine: node for node in nodes}
         return frozenset(_on_hosts(hosts, lambda client: str(client.version()["Arch"])))
-
-    def _on_every_host(self, do: Callable[[DockerClient], _Result]) -> list[_Result]:
-        return _on_hosts(self._hosts, do)
 
 
 def unreachable(nodes: Iterable[Node]) -> dict[str, EngineError]:
@@ -125,9 +126,11 @@ def unreachable(nodes: Iterable[Node]) -> dict[str, EngineError]:
     return {node.name: error for node, error in zip(asked, _each(complaint, asked), strict=True) if error is not None}
 
 
-def _on_hosts(hosts: dict[str | None, Node], do: Callable[[DockerClient], _Result]) -> list[_Result]:
+def _on_hosts(
+    hosts: dict[str | None, Node], do: Callable[[DockerClient], _Result], *, timeout_s: int = CALL_TIMEOUT_S
+) -> list[_Result]:
     def ask(node: Node) -> _Result:
-        with connection(node.engine, f"node {node.name}") as client:
+        with connection(node.engine, f"node {node.name}", timeout_s) as client:
             return do(client)
 
     return _each(ask, hosts.values())
