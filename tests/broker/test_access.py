@@ -234,10 +234,42 @@ async def test_candidates_carry_a_token_for_this_service_and_device(
     assert (await client.post("/v1/services/plates/token", headers=headers)).json()["token"] == answer["token"]
 
 
+async def test_operators_get_tokens_with_the_rights_of_their_role_and_no_others(
+    broker: Broker, client: httpx.AsyncClient, make_instance: MakeInstance
+) -> None:
+    await broker.register(make_instance())
+    got: dict[tuple[Role, str], list[str] | int] = {}
+    for role in Role:
+        headers = await _key(broker, role)
+        for wanted in (Role.VIEWER, Role.DEPLOYER):
+            answer = await client.post("/v1/services/plates/token", params={"role": wanted}, headers=headers)
+            good = answer.status_code == 200
+            claims = _verify(answer.json()["token"], broker.access.tokens.jwks()) if good else {}
+            got[role, wanted] = claims.get("roles", answer.status_code)
+    viewing, deploying = ["viewer"], ["viewer", "deployer"]
+    assert got == {
+        (Role.DEVICE, "viewer"): 403,
+        (Role.DEVICE, "deployer"): 403,
+        (Role.NODE, "viewer"): 403,
+        (Role.NODE, "deployer"): 403,
+        (Role.VIEWER, "viewer"): viewing,
+        (Role.VIEWER, "deployer"): 403,
+        (Role.DEPLOYER, "viewer"): viewing,
+        (Role.DEPLOYER, "deployer"): deploying,
+        (Role.ADMIN, "viewer"): viewing,
+        (Role.ADMIN, "deployer"): deploying,
+    }
+    admin = await _key(broker, Role.ADMIN)
+    for path in ("/v1/services/plates/token?role=admin", "/v1/services/plates/token?role="):
+        assert (await client.post(path, headers=admin)).status_code == 422
+    told = (await client.get("/v1/services/plates/candidates", headers=admin)).json()["token"]
+    assert "roles" not in _verify(told, broker.access.tokens.jwks())
+
+
 async def test_rotation_leaves_every_token_good_until_it_expires(broker: Broker, clock: Clock) -> None:
     access = broker.access
     await access.care_for_keys()
-    signed = access.tokens.sign("plates", "d")
+    signed = access.tokens.sign("plates", "d", (Role.VIEWER,))
     assert signed
     edge_servers_know = access.tokens.jwks()
     await access.rotate(ADMIN)
@@ -307,6 +339,12 @@ async def test_a_real_edge_servers_guard_takes_the_brokers_tokens_and_no_others(
     signed = broker.access.tokens.sign("plates", "d")
     assert signed
     guard.check(f"Bearer {signed.text}".encode())
+    operators = broker.access.token(ADMIN, "plates", (Role.VIEWER,))
+    assert operators
+    guard.check(f"Bearer {operators.text}".encode(), Role.VIEWER)
+    for text, role in ((signed.text, Role.VIEWER), (operators.text, Role.DEPLOYER)):
+        with pytest.raises(auth.ForbiddenError):
+            guard.check(f"Bearer {text}".encode(), role)
 
     [(key_id, _)] = broker.access.signing_keys.items.items()
     claims = {"aud": "plates", "exp": int(time.time()) + 60}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from astraea.deployer.engines.process import ProcessEngine
@@ -143,6 +144,13 @@ def cli(home: Path, eventually: Eventually) -> Iterator[Cli]:
     engine = ProcessEngine(default_layout())
     engine.stop(instance.id for instance in engine.instances())
     eventually(lambda: engine.instances() == [])
+
+
+def token_of(broker: str, key: str = "") -> dict[str, str]:
+    """The headers with which a device asks an instance of `hello`, by the token that it gets with its candidates."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    told = httpx.get(f"{broker}/v1/services/hello/candidates", headers=headers, trust_env=False)
+    return {"authorization": f"Bearer {told.raise_for_status().json()['token']}"}
 
 
 @pytest.fixture(scope="session")

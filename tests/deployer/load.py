@@ -65,9 +65,10 @@ class Load(_Background):
                     self.failures.append(f"{type(error).__name__}: {error}")
 
     def _ask(self, client: httpx.Client) -> None:
-        candidates = Candidates.model_validate_json(client.get(self._url).content).candidates
-        url = f"{candidates[0].instance.url}predict"
-        reply = client.post(url, content=self._body, headers=self._headers)
+        told = Candidates.model_validate_json(client.get(self._url).content)
+        url = f"{told.candidates[0].instance.url}predict"
+        headers = self._headers | {"authorization": f"Bearer {told.token}"}
+        reply = client.post(url, content=self._body, headers=headers)
         if reply.is_success:
             self.answers += 1
             self.revisions.add(reply.headers["astraea-revision"])

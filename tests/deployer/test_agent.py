@@ -240,10 +240,22 @@ def test_the_command_line_says_all_that_an_instance_registers_with(tmp_path: Pat
     ]
 
 
-def test_a_node_that_may_be_open_to_the_network_says_so(tmp_path: Path) -> None:
-    plan = PLAN.model_copy(update={"node": NODE.model_copy(update={"host": "192.0.2.1", "insecure": True})})
-    assert "--insecure" in serve_command(plan, tmp_path, 1)
-    assert "--insecure" not in serve_command(PLAN, tmp_path, 1)
+@pytest.mark.parametrize(
+    ("host", "insecure", "expected"),
+    [
+        ("192.0.2.1", False, {"--jwks=http://127.0.0.1:8600/.well-known/jwks.json"}),
+        ("edge.example", False, {"--jwks=http://127.0.0.1:8600/.well-known/jwks.json"}),
+        ("192.0.2.1", True, {"--insecure"}),
+        ("127.0.0.2", False, set()),
+        ("localhost", False, set()),
+    ],
+)
+def test_beyond_loopback_an_instance_checks_the_brokers_tokens_unless_its_node_is_insecure(
+    tmp_path: Path, host: str, *, insecure: bool, expected: set[str]
+) -> None:
+    plan = PLAN.model_copy(update={"node": NODE.model_copy(update={"host": host, "insecure": insecure})})
+    command = serve_command(plan, tmp_path, 1)
+    assert {part for part in command if part.startswith(("--jwks", "--insecure"))} == expected
 
 
 def test_a_node_of_no_place_gives_no_place(tmp_path: Path) -> None:

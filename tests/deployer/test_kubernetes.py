@@ -29,7 +29,7 @@ from astraea.deployer.settings import Settings
 from astraea.deployer.status import InstanceView, look
 from astraea.protocol import Location, Resources, ServiceSpec
 
-from .conftest import READS_SETTINGS, Cli, WriteService
+from .conftest import READS_SETTINGS, Cli, WriteService, token_of
 from .container_engine import base_image, engine_address
 from .kubernetes_api import READ_ONLY_TOKEN, VERSION, KubernetesApi, node, running_api, write_kubeconfig
 
@@ -87,6 +87,7 @@ def test_a_pod_is_held_to_its_node_and_may_do_as_little_as_possible() -> None:
         "readOnlyRootFilesystem": True,
     }
     assert {"--host=0.0.0.0", "--advertise=http://127.0.0.1:20000", "--port=20000"} <= set(server["args"])
+    assert "--jwks=http://b/.well-known/jwks.json" in server["args"]
 
 
 def test_a_node_is_described_by_what_the_cluster_knows_and_by_annotations() -> None:
@@ -199,9 +200,9 @@ def test_a_services_whole_life_on_a_cluster(
     first = views()
     assert [(view.node, view.ready, view.offered) for view in first] == [("n1", True, True), ("n2", True, True)]
     assert [cluster.objects["deployments", manifest["metadata"]["name"]] for manifest in manifests[2:]] == manifests[2:]
-    reply = httpx.post(
-        f"{first[0].url}/predict", content="camera", headers={"content-type": "text/plain"}, trust_env=False
-    ).json()
+    url, headers = f"{first[0].url}/predict", {"content-type": "text/plain"}
+    assert httpx.post(url, content="camera", headers=headers, trust_env=False).status_code == 401
+    reply = httpx.post(url, content="camera", headers=headers | token_of(broker), trust_env=False).json()
     assert (reply["digest"], reply["city"]) == (hashlib.sha256(password.encode()).hexdigest(), "Hangzhou")
     assert "started" not in cli("deploy", "service", *options).stdout
     assert "answers at" in cli("logs", "hello", "--node", "n2").stdout

@@ -10,12 +10,16 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from astraea.deployer.engines import InstancePlan, InstanceStatus
 from astraea.deployer.errors import BrokerError
-from astraea.deployer.health import new_client
+from astraea.deployer.health import new_client, read_figures
+from astraea.deployer.nodes import Node
 from astraea.deployer.operator_auth import OperatorAuth
 from astraea.deployer.operator_keys import keep_key, operator_keys
 
 from .conftest import GREET, Cli, WriteService, instances
+
+PLAN = InstancePlan(service="hello", revision="1", node=Node(name="n"), broker="http://broker")
 
 
 class ClosedBroker(NamedTuple):
@@ -25,15 +29,27 @@ class ClosedBroker(NamedTuple):
     admin: str
 
     def key(self, role: str) -> str:
+        return str(self.make("keys", name=role, role=role)["key"])
+
+    def make(self, what: str, **document: str) -> dict[str, str]:
+        """Have the admin make something."""
         headers = {"authorization": f"Bearer {self.admin}"}
-        reply = httpx.post(f"{self.url}/v1/keys", json={"name": role, "role": role}, headers=headers, trust_env=False)
-        return str(reply.raise_for_status().json()["key"])
+        reply = httpx.post(f"{self.url}/v1/{what}", json=document, headers=headers, trust_env=False)
+        made: dict[str, str] = reply.raise_for_status().json()
+        return made
 
 
 @pytest.fixture
-def closed(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClosedBroker]:
+def broker_host() -> str:
+    """Where the broker listens."""
+    return "127.0.0.1"
+
+
+@pytest.fixture
+def closed(cli: Cli, home: Path, broker_host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClosedBroker]:
     """The command takes it by default; a node's key is in `node.key`."""
-    with cli.start("broker", "--port", "0", "--lease-s", "2", "--auth", "--store", home / "broker.db") as process:
+    options = ("--host", broker_host, "--port", "0", "--lease-s", "2", "--auth", "--store", home / "broker.db")
+    with cli.start("broker", *options) as process:
         assert process.stdout is not None
         found = re.search(r"http://[0-9.:]+", process.stdout.readline())
         assert found is not None
@@ -111,6 +127,38 @@ def test_the_key_of_the_environment_is_for_the_broker_of_the_environment(monkeyp
     found = {broker: key.get_secret_value() for broker, key in operator_keys().items()}
     assert found == {"http://one.example": "first", "http://two.example": "second"}
     assert "first" not in repr(operator_keys())
+
+
+def test_instances_get_a_token_when_they_ask_and_never_the_key() -> None:
+    asked: list[tuple[str, str, str | None]] = []
+    good = "token-0"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal good
+        brought = request.headers.get("authorization")
+        asked.append((request.url.host, str(request.url.path), brought))
+        assert request.extensions["timeout"]["read"] == 3.0
+        if request.url.host == "broker":
+            if request.url.path != "/v1/services/hello/token":
+                return httpx.Response(403)
+            assert (request.method, request.url.query, brought) == ("POST", b"role=viewer", "Bearer secret")
+            good = f"token-{len(asked)}"
+            return httpx.Response(200, json={"token": good, "ttl_s": 900})
+        return httpx.Response(200 if brought == f"Bearer {good}" else 401, text="figures")
+
+    auth = OperatorAuth({"http://broker": SecretStr("secret")})
+    instance = InstanceStatus(plan=PLAN, state="running", url="http://instance:1")
+    with httpx.Client(transport=httpx.MockTransport(answer), auth=auth, timeout=3.0) as client:
+        for _ in range(2):
+            assert read_figures(client, instance) == "figures"
+        assert [host for host, *_ in asked] == ["instance", "broker", "instance", "instance"]
+        good = "another"  # that one is over now
+        assert read_figures(client, instance) == "figures"
+        assert [host for host, *_ in asked[4:]] == ["instance", "broker", "instance"]
+        others = instance.model_copy(update={"plan": PLAN.model_copy(update={"service": "others"})})
+        with pytest.raises(httpx.HTTPStatusError, match="403"):
+            read_figures(client, others)
+    assert {brought for host, _, brought in asked if host == "instance"} == {None, "Bearer token-2", "Bearer token-6"}
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}'])

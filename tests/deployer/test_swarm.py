@@ -15,7 +15,7 @@ from astraea.deployer.engines.launch import PLAN_LABEL
 from astraea.deployer.oci import ImageLayout
 from astraea.deployer.status import InstanceView, look
 
-from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService
+from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService, token_of
 from .container_engine import base_image, client, engine_address, swarm_address
 from .load import Load
 
@@ -33,7 +33,9 @@ def swarm(cli: Cli, kept_layout: ImageLayout, monkeypatch: pytest.MonkeyPatch) -
     with client(address) as manager:
         for node in manager.nodes.list():
             spec = node.attrs["Spec"]
-            node.update({**spec, "Labels": {**spec["Labels"], "insecure": "true"}})
+            node.update(
+                {**spec, "Labels": {name: spec["Labels"][name] for name in spec["Labels"] if name != "insecure"}}
+            )
         yield manager
         for service in services(manager):
             service.remove()
@@ -120,7 +122,9 @@ def test_a_swarm_keeps_a_services_secrets_while_it_runs_there(
         "--env-file=env",
     )
     headers = {"content-type": "text/plain"}
-    reply = httpx.post(f"{views()[0].url}/predict", content="camera", headers=headers, trust_env=False)
+    url = f"{views()[0].url}/predict"
+    assert httpx.post(url, content="camera", headers=headers, trust_env=False).status_code == 401
+    reply = httpx.post(url, content="camera", headers=headers | token_of(swarm_broker), trust_env=False)
     digest = hashlib.sha256(secret.encode()).hexdigest()
     assert reply.json() == {"digest": digest, "writable": "False", "city": "Hangzhou"}
     (service,) = services(swarm)

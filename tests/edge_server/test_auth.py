@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from astraea.edge_server import OptionError
 from astraea.edge_server.api import Api
 from astraea.edge_server.app import create_app
 from astraea.edge_server.auth import Guard, KeySet, check_key, read_key
-from astraea.edge_server.errors import UnauthorizedError
-from tests.edge_server.conftest import StartServer, WriteService
+from astraea.edge_server.errors import ForbiddenError, UnauthorizedError
+from astraea.protocol.broker_api import Role
+from tests.edge_server.conftest import FakeBroker, StartServer, WriteService, settle
 
 KEY = "0123456789abcdef-key"
 ONE, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
@@ -74,6 +76,12 @@ def hashed_with_the_public_key() -> str:
     return jwt.encode({"aud": "sizes", "exp": int(time.time()) + 60}, secret, "HS256", {"kid": "one"})
 
 
+def with_roles_added() -> str:
+    """A device's token, but for what it says of roles."""
+    head, _, signature = parts(token())
+    return ".".join([head, parts(token(roles=["viewer", "deployer"]))[1], signature])
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -91,6 +99,10 @@ def hashed_with_the_public_key() -> str:
         (lambda: unsigned("None"), "not good"),
         (lambda: unsigned("EdDSA"), "not good"),
         (hashed_with_the_public_key, "not good"),
+        (with_roles_added, "not good"),
+        (lambda: token(OTHER, roles=["deployer"]), "not good"),
+        (lambda: token(aud="plates", roles=["deployer"]), "another service"),
+        (lambda: token(exp=int(time.time()) - 1, roles=["deployer"]), "expired"),
         (lambda: "", "needed"),
         (lambda: "a.b.c", "not good"),
         (lambda: "\u00fc", "not good"),
@@ -103,6 +115,48 @@ async def test_any_other_token_is_refused(guard: Guard, make: Callable[[], str],
     for _ in range(2):  # the second time it might be remembered
         with pytest.raises(UnauthorizedError, match=reason):
             guard.check(header)
+
+
+@pytest.mark.parametrize(
+    ("roles", "lacks"),
+    [
+        (None, {Role.VIEWER, Role.DEPLOYER}),
+        ([], {Role.VIEWER, Role.DEPLOYER}),
+        (["device"], {Role.VIEWER, Role.DEPLOYER}),
+        ("viewer deployer", {Role.VIEWER, Role.DEPLOYER}),
+        ({"deployer": True}, {Role.VIEWER, Role.DEPLOYER}),
+        ([["deployer"], {}, 1], {Role.VIEWER, Role.DEPLOYER}),
+        (["viewer"], {Role.DEPLOYER}),
+        (["viewer", "deployer"], set()),
+    ],
+)
+async def test_a_token_brings_the_rights_that_it_names_and_no_others(
+    guard: Guard, roles: Any, lacks: set[Role]
+) -> None:
+    header = bearer(token(roles=roles))
+    for _ in range(2):  # the second time it is remembered
+        guard.check(header)
+        for role in (Role.VIEWER, Role.DEPLOYER):
+            with pytest.raises(ForbiddenError, match=role) if role in lacks else nullcontext():
+                guard.check(header, role)
+
+
+async def test_figures_and_the_repository_are_for_operators(api: Api, guard: Guard) -> None:
+    async def load(_revision: str | None) -> str:
+        return "2.0.0"
+
+    transport = httpx.ASGITransport(create_app(api, guard, load=load))
+    tokens = {None: token(), "viewer": token(roles=["viewer"]), "deployer": token(roles=["viewer", "deployer"])}
+    requests = (("GET", "/metrics"), ("POST", "/v2/repository/index"), ("POST", "/v2/repository/models/sizes/load"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        answers = {
+            role: [
+                (await client.request(*request, headers={"authorization": f"Bearer {text}"})).status_code
+                for request in requests
+            ]
+            for role, text in tokens.items()
+        }
+    assert answers == {None: [403, 403, 403], "viewer": [200, 200, 403], "deployer": [200, 200, 200]}
 
 
 @pytest.mark.parametrize("value", [None, b"", b"Bearer", b"Basic eDp5", b"\xff"])
@@ -148,6 +202,32 @@ async def test_a_new_key_is_found_and_an_old_one_forgotten(
     with pytest.raises(UnauthorizedError):
         guard.check(bearer(token()))
     keeping.cancel()
+
+
+async def test_keys_that_could_not_be_read_are_tried_again_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("astraea.edge_server.auth._SOONEST_REFRESH_S", 0.01)
+    keys = KeySet(str(tmp_path / "keys"))
+    keeping = asyncio.create_task(keys.keep_fresh())
+    await settle(lambda: len(caplog.records) >= 2)
+    assert not keys.read.is_set()
+    write_keys(tmp_path / "keys", public(ONE, "one"))
+    async with asyncio.timeout(20):
+        await keys.read.wait()
+    keeping.cancel()
+
+
+def test_without_keys_to_check_tokens_by_it_is_offered_to_nobody(
+    start_server: StartServer, write_service: WriteService, tmp_path: Path, broker: FakeBroker
+) -> None:
+    (tmp_path / "keys").write_text('{"keys": []}')
+    server = start_server(write_service(), "--jwks", tmp_path / "keys", "--broker", broker.url)
+    with server.client() as client:
+        assert client.get("/readyz").status_code == 200
+    assert "no keys from" in server.log
+    assert broker.requests == []
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def is_ready(client: httpx.Client, url: str | None) -> bool:
         return False
 
 
+def read_figures(client: httpx.Client, instance: InstanceStatus) -> str:
+    """What an instance tells at /metrics; one that asks for an operator's token gets it.
+
+    Raises:
+        httpx.HTTPError, ValueError: it doesn't tell, or its broker signs no token for this operator.
+    """
+    auth, plan = client.auth, instance.plan
+    at_instances = auth.at_instances(plan.broker, plan.service) if isinstance(auth, OperatorAuth) else None
+    return client.get(f"{instance.url}/metrics", auth=at_instances).raise_for_status().text
+
+
 def check_broker(client: httpx.Client, broker: str) -> None:
     """Make sure that a broker answers, and whoever asks may see its instances.
 

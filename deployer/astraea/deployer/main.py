@@ -47,6 +47,7 @@ VERBS = (
     Verb("rollback", "Go back to an earlier revision.", _DEPLOY, "astraea.deployer.cli.past", "deploy"),
     Verb("remove", "Stop a service everywhere.", _DEPLOY, "astraea.deployer.cli.running", "deploy"),
     Verb("login", "Keep a key for a broker that asks for one.", _DEPLOY, "astraea.deployer.cli.login", "deploy"),
+    Verb("token", "Print a token for a service's instances.", _DEPLOY, "astraea.deployer.cli.login", "deploy"),
     Verb("node", "Add, list, drain and remove edge nodes.", _DEPLOY, "astraea.deployer.cli.nodes", "deploy"),
     Verb("serve", "Serve one service from its folder.", _EDGE, "astraea.edge_server.cli", "edge"),
     Verb("broker", "Keep the list of instances; tell devices the best.", _BROKER, "astraea.broker.cli", "broker"),

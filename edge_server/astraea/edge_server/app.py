@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from astraea.protocol import ServerTiming
+from astraea.protocol.broker_api import Role
 
 from .answering import Answering
 from .api import Api
@@ -92,7 +93,9 @@ def create_app(
         api.check_ready()
         return JSONResponse({"status": "ready"})
 
-    async def metrics(_request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        if guard is not None:
+            guard.check(dict(request.scope["headers"]).get(b"authorization"), Role.VIEWER)
         api.metrics.settle()
         return Response(generate_latest(api.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -1,7 +1,8 @@
 """Who may ask: a bearer token (RFC 6750) that is the instance's own key, or that its broker has signed.
 
 The broker's tokens are JSON Web Tokens (RFC 7519), signed with Ed25519 and checked here, without asking anyone: their
-audience is the service's name, and they expire. The keys to check them by are a JSON Web Key Set (RFC 7517), a file or
+audience is the service's name, and they expire. Devices' have no `roles`, operators' those whose rights they bring.
+The keys to check them by are a JSON Web Key Set (RFC 7517), a file or
 a URL, read again every few minutes and soon after a token names a key that isn't among them: a broker that changes its
 key publishes the new one a little before it signs with it, and the old one until its last token has expired.
 """
@@ -10,17 +11,19 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import jwt
 from jwt.exceptions import PyJWKError, PyJWTError
 from pydantic import SecretStr
 
-from .errors import OptionError, UnauthorizedError
+from astraea.protocol.broker_api import Role
+
+from .errors import ForbiddenError, OptionError, UnauthorizedError
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class KeySet:
 
     def __init__(self, source: str) -> None:
         self.source = source
+        self.read = asyncio.Event()
+        """Set once there are keys to check tokens by."""
         self._keys: dict[str, jwt.PyJWK] = {}
         self._wanted = asyncio.Event()
 
@@ -61,6 +66,7 @@ class KeySet:
         """
         self._wanted.clear()
         self._keys = _signing_keys(json.loads(await self._read()))
+        self.read.set()
 
     async def keep_fresh(self) -> None:
         """Read it every now and then, for ever; a source that is away is logged, and the last keys go on being used."""
@@ -69,6 +75,8 @@ class KeySet:
                 await self.refresh()
             except (OSError, ValueError, httpx.HTTPError) as error:
                 _logger.warning("no keys from %s: %s", self.source, str(error) or type(error).__name__)
+                if not self._keys:
+                    self._wanted.set()
             await asyncio.sleep(_SOONEST_REFRESH_S)
             try:
                 async with asyncio.timeout(_REFRESH_S):
@@ -103,6 +111,14 @@ def _signing_keys(document: Any) -> dict[str, jwt.PyJWK]:
     return keys
 
 
+class _Rights(NamedTuple):
+    """What a good token is good for."""
+
+    until_s: float
+    """Seconds since 1970."""
+    roles: Collection[Any]
+
+
 class Guard:
     """Lets requests pass that bring a good token.
 
@@ -116,32 +132,31 @@ class Guard:
         self.keys = keys
         self._service = service
         self._key = key
-        self._good_until: dict[bytes, float] = {}
+        self._known: dict[bytes, _Rights] = {}
 
-    def check(self, authorization: bytes | None) -> None:
+    def check(self, authorization: bytes | None, role: Role | None = None) -> None:
         """Check the value of a request's `Authorization` header.
+
+        Args:
+            authorization: The value; None without such a header.
+            role: Whose rights the request needs; None for what devices may. The instance's own key has all of them.
 
         Raises:
             UnauthorizedError: There is none, or it is not good; why not is said only as far as it helps its owner.
+            ForbiddenError: It is good, but doesn't bring these rights.
         """
-        if self.is_own_key(authorization):
+        token = _token(authorization)
+        if self._key is not None and hmac.compare_digest(token, self._key.get_secret_value().encode()):
             return
-        token = _token(authorization)
         now_s = time()  # the clock that tokens are dated by
-        if self._good_until.get(token, 0.0) < now_s:
-            self._remember(token, self._verify(token), now_s)
+        rights = self._known.get(token)
+        if rights is None or rights.until_s < now_s:
+            rights = self._verify(token)
+            self._remember(token, rights, now_s)
+        if role is not None and role not in rights.roles:
+            raise ForbiddenError(f"this needs a token of the role {role}, or the instance's own key")
 
-    def is_own_key(self, authorization: bytes | None) -> bool:
-        """Whether the value of an `Authorization` header is the instance's own key: its operator's, no device's.
-
-        Raises:
-            UnauthorizedError: It is no bearer token.
-        """
-        token = _token(authorization)
-        return self._key is not None and hmac.compare_digest(token, self._key.get_secret_value().encode())
-
-    def _verify(self, token: bytes) -> float:
-        """When a signed token expires, in seconds since 1970."""
+    def _verify(self, token: bytes) -> _Rights:
         if self.keys is None or len(token) > _MAX_TOKEN_BYTES:
             raise UnauthorizedError("the token is not good")
         try:
@@ -157,13 +172,14 @@ class Guard:
             raise UnauthorizedError("the token is for another service") from None
         except (PyJWTError, ValueError):
             raise UnauthorizedError("the token is not good") from None
-        return float(claims["exp"])
+        roles = claims.get("roles")
+        return _Rights(float(claims["exp"]), roles if isinstance(roles, list) else ())
 
-    def _remember(self, token: bytes, expires_s: float, now_s: float) -> None:
-        if len(self._good_until) >= _REMEMBERED:
-            self._good_until.clear()
+    def _remember(self, token: bytes, rights: _Rights, now_s: float) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
         # Not for long, so that a key that was taken out of the set soon has no effect any more.
-        self._good_until[token] = min(expires_s, now_s + _REMEMBERED_S)
+        self._known[token] = rights._replace(until_s=min(rights.until_s, now_s + _REMEMBERED_S))
 
 
 def _token(authorization: bytes | None) -> bytes:

@@ -143,7 +143,7 @@ async def _run(serving: Serving, listener: socket.socket) -> bool:
         if await _opened(upgrader, stop, may_fail=serving.reload):
             _greet(api)
             background.append(asyncio.create_task(upgrader.on_request(upgrade)))
-            await _stay(serving, api, stop)
+            await _stay(serving, api, keys, stop)
     finally:
         await streaming.close()
         server.should_exit = True
@@ -225,15 +225,25 @@ async def _opened(upgrader: Upgrader, stop: asyncio.Event, *, may_fail: bool) ->
     return True
 
 
-async def _stay(serving: Serving, api: Api, stop: asyncio.Event) -> None:
-    """Be on the broker's list, if there is a broker, until it is time to stop."""
+async def _stay(serving: Serving, api: Api, keys: KeySet | None, stop: asyncio.Event) -> None:
+    """Be on the broker's list, if there is a broker and its tokens can be checked, until it is time to stop."""
     async with contextlib.AsyncExitStack() as stack:
-        if serving.broker is not None:
+        if keys is not None:
+            await _first(keys.read, stop)
+        if serving.broker is not None and not stop.is_set():
             shadowing = stack.enter_context(contextlib.closing(Shadowing(api)))
             lease = leased(serving.broker, api.offered, api.changed, serving.broker_key, shadowing.heard)
             await stack.enter_async_context(lease)
         await stop.wait()
         api.draining = True
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    waiters = {asyncio.create_task(event.wait()) for event in events}
+    await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+    for waiter in waiters:
+        waiter.cancel()
 
 
 def _greet(api: Api) -> None:

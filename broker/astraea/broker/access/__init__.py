@@ -2,7 +2,7 @@
 
 from .access import Access, Issued
 from .limits import RateLimit
-from .roles import ADMINS, ANYONE, DEPLOYERS, DEVICES, NODES, VIEWERS, Principal
+from .roles import ADMINS, ANYONE, DEPLOYERS, DEVICES, NODES, RIGHTS_AT_EDGES, VIEWERS, Principal
 from .tokens import SigningKey, Tokens
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "DEPLOYERS",
     "DEVICES",
     "NODES",
+    "RIGHTS_AT_EDGES",
     "VIEWERS",
     "Access",
     "Issued",

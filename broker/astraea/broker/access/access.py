@@ -136,12 +136,15 @@ class Access:
         await self.devices.put(device_id, device)
         return Issued(device_id, key)
 
-    def token(self, principal: Principal, service: str) -> Token | None:
-        """A token for whoever asks for candidates of a service; None if a device is not to use that one."""
+    def token(self, principal: Principal, service: str, roles: tuple[Role, ...] = ()) -> Token | None:
+        """A token for whoever asks for one of a service; None if a device is not to use that one.
+
+        It says nothing of what an operator may, unless it is to bring the rights of these `roles`.
+        """
         device = self.devices.items.get(principal.name)
         if device is not None and device.services is not None and service not in device.services:
             return None
-        return self.tokens.sign(service, principal.name)
+        return self.tokens.sign(service, principal.name, roles)
 
     def left_s(self, token: Token) -> float:
         """How long a token is good from now on."""

@@ -10,6 +10,9 @@ VIEWERS = frozenset({Role.VIEWER, Role.DEPLOYER, Role.ADMIN})
 DEPLOYERS = frozenset({Role.DEPLOYER, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
 
+RIGHTS_AT_EDGES = {Role.VIEWER: (Role.VIEWER,), Role.DEPLOYER: (Role.VIEWER, Role.DEPLOYER)}
+"""What a token of an operator's role says: each role whose rights it brings."""
+
 
 class Principal(NamedTuple):
     """Who a request comes from."""

@@ -1,6 +1,7 @@
-"""Short-lived tokens for devices, which edge servers check without asking anyone.
+"""Short-lived tokens for devices and operators, which edge servers check without asking anyone.
 
-JSON Web Tokens (RFC 7519) signed with Ed25519 (`EdDSA`, RFC 8037); the audience is the service, the subject the device.
+JSON Web Tokens (RFC 7519) signed with Ed25519 (`EdDSA`, RFC 8037); the audience is the service, the subject who asked.
+Operators' have `roles` (RFC 9068, section 2.2.3.1), devices' have none.
 The public keys are at `/.well-known/jwks.json` (RFC 7517). Rotation takes no downtime: a new key is published at once
 and signs only after edge servers have had time to read it; the one before stays published until its last token is over.
 """
@@ -15,6 +16,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import BaseModel, ConfigDict, SecretStr, field_serializer
+
+from astraea.protocol.broker_api import Role
 
 ALGORITHM = "EdDSA"
 LIFETIME_S = 900.0
@@ -67,19 +70,25 @@ class Tokens:
     def __init__(self, keys: Callable[[], dict[str, SigningKey]], clock: Callable[[], float]) -> None:
         self._keys = keys
         self._clock = clock
-        self._signed: OrderedDict[tuple[str, str, str], Token] = OrderedDict()
+        self._signed: OrderedDict[tuple[str, str, str, tuple[Role, ...]], Token] = OrderedDict()
         self._loaded: dict[str, Ed25519PrivateKey] = {}
 
-    def sign(self, service: str, device: str) -> Token | None:
-        """A token for a device to use a service, good for at least half of its lifetime; None without any key."""
+    def sign(self, service: str, subject: str, roles: tuple[Role, ...] = ()) -> Token | None:
+        """A token to use a service, good for at least half of its lifetime; None without any key.
+
+        Args:
+            service: the only one that it is for.
+            subject: a device, or an operator.
+            roles: an operator's, where the token is to bring their rights.
+        """
         now_s = self._clock()
         key_id = self._signing_key_id(now_s)
         if key_id is None:
             return None
-        wanted = (key_id, service, device)
+        wanted = (key_id, service, subject, roles)
         known = self._signed.get(wanted)
         if known is None or known.expires_s - now_s < LIFETIME_S / 2:
-            known = self._signed[wanted] = self._sign(key_id, service, device, now_s)
+            known = self._signed[wanted] = self._sign(*wanted, now_s)
             if len(self._signed) > _REMEMBERED:
                 self._signed.popitem(last=False)
         return known
@@ -102,9 +111,11 @@ class Tokens:
             return published[-1]
         return by_age[0][0] if by_age else None  # the very first: nobody has an older one
 
-    def _sign(self, key_id: str, service: str, device: str, now_s: float) -> Token:
+    def _sign(self, key_id: str, service: str, subject: str, roles: tuple[Role, ...], now_s: float) -> Token:
         expires_s = now_s + LIFETIME_S
-        claims = {"iss": ISSUER, "aud": service, "sub": device, "iat": int(now_s), "exp": int(expires_s)}
+        claims = {"iss": ISSUER, "aud": service, "sub": subject, "iat": int(now_s), "exp": int(expires_s)}
+        if roles:
+            claims["roles"] = roles
         text = jwt.encode(claims, self._private(key_id), algorithm=ALGORITHM, headers={"kid": key_id})
         return Token(text, expires_s)
 

@@ -1,13 +1,12 @@
 """What operators call: sharing out services, draining nodes, keys, devices, the audit trail."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 
 from astraea.protocol.broker_api import (
     AuditEntry,
-    DeviceToken,
     Enrolment,
     IssuedCode,
     IssuedKey,
@@ -16,18 +15,20 @@ from astraea.protocol.broker_api import (
     NewCode,
     NewKey,
     Role,
+    ServiceToken,
     Sharing,
 )
 from astraea.protocol.instance import Label
 from astraea.protocol.service import ServiceName
 
-from ..access import DEVICES
+from ..access import DEPLOYERS, DEVICES, RIGHTS_AT_EDGES, VIEWERS
 from ..access.access import CODE_LIFETIME_S
 from .common import Admin, Deployer, TheBroker, Viewer, broker_of
 from .gate import admit, gate_of
 
 router = APIRouter(prefix="/v1")
 
+_MAY_HAVE_TOKEN = {None: DEVICES, Role.VIEWER: VIEWERS, Role.DEPLOYER: DEPLOYERS}
 KeyId = Annotated[str, Path(pattern=r"^[kd][0-9a-f]{12}$")]
 
 
@@ -122,13 +123,18 @@ async def enrol(request: Request, enrolment: Enrolment) -> IssuedKey:
 
 
 @router.post("/services/{name}/token")
-async def token(request: Request, name: ServiceName) -> DeviceToken:
-    """A token for one service, as candidates carry it."""
-    principal = admit(request, DEVICES)
+async def token(
+    request: Request, name: ServiceName, role: Literal[Role.VIEWER, Role.DEPLOYER] | None = None
+) -> ServiceToken:
+    """A token for one service: as candidates carry it, or an operator's, with the rights of this role at its instances.
+
+    There a viewer's reads `/metrics` and the model repository, a deployer's also loads versions.
+    """
+    principal = admit(request, _MAY_HAVE_TOKEN[role])
     access = broker_of(request).access
-    if (signed := access.token(principal, name)) is None:
+    if (signed := access.token(principal, name, RIGHTS_AT_EDGES[role] if role else ())) is None:
         raise HTTPException(HTTPStatus.FORBIDDEN, f"this device may not use {name!r}")
-    return DeviceToken(token=signed.text, ttl_s=access.left_s(signed))
+    return ServiceToken(token=signed.text, ttl_s=access.left_s(signed))
 
 
 @router.post("/signing-keys", status_code=HTTPStatus.CREATED)

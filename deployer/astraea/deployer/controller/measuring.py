@@ -7,6 +7,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..engines import InstanceStatus
+from ..health import read_figures
 from .autoscaling import Usage
 
 
@@ -41,7 +42,7 @@ class Meter:
             instances: those that are ready.
             now: monotonic seconds.
         """
-        found = {one.id: work for one in instances if (work := self._ask(one.url)) is not None}
+        found = {one.id: work for one in instances if (work := self._ask(one)) is not None}
         pairs = [(self._before[name], work) for name, work in found.items() if name in self._before]
         pairs = [(before, work) for before, work in pairs if work.took_s >= before.took_s]  # else it started anew
         span_s = now - self._at if self._at is not None else 0.0
@@ -58,9 +59,9 @@ class Meter:
             wait=waited_s / (took_s - waited_s) if took_s > waited_s else 0.0,
         )
 
-    def _ask(self, url: str | None) -> Work | None:
+    def _ask(self, instance: InstanceStatus) -> Work | None:
         try:
-            return (url and read_work(self._client.get(f"{url}/metrics").raise_for_status().text)) or None
+            return read_work(read_figures(self._client, instance)) if instance.url else None
         except (httpx.HTTPError, ValueError):
             return None
 

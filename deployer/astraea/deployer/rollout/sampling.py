@@ -9,7 +9,7 @@ from astraea.protocol.broker_api import RevisionSignals, calls
 
 from ..engines import InstanceStatus
 from ..errors import BrokerError
-from ..health import ask_broker
+from ..health import ask_broker, read_figures
 from .judging import Copies, Sample
 
 _NOTHING = Sample(0, 0, {})
@@ -25,7 +25,7 @@ class Sampler:
     """
 
     def __init__(self, client: httpx.Client, instances: Iterable[InstanceStatus]) -> None:
-        self._client, self._urls = client, [instance.url for instance in instances if instance.url is not None]
+        self._client, self._instances = client, [instance for instance in instances if instance.url is not None]
         self._before = self._counts()
 
     @property
@@ -36,16 +36,16 @@ class Sampler:
     def sample(self) -> Sample:
         """The counts since then; those of an instance that doesn't answer now, or has started anew, are left out."""
         now = self._counts()
-        since = [_difference(now[url], self._before.get(url, _NOTHING)) for url in now]
+        since = [_difference(now[name], self._before.get(name, _NOTHING)) for name in now]
         return _sum(sample for sample in since if sample.requests >= 0)
 
     def _counts(self) -> dict[str, Sample]:
-        found = {url: self._count(url) for url in self._urls}
-        return {url: sample for url, sample in found.items() if sample is not None}
+        found = {instance.id: self._count(instance) for instance in self._instances}
+        return {name: sample for name, sample in found.items() if sample is not None}
 
-    def _count(self, url: str) -> Sample | None:
+    def _count(self, instance: InstanceStatus) -> Sample | None:
         try:
-            return read_metrics(self._client.get(f"{url}/metrics").raise_for_status().text)
+            return read_metrics(read_figures(self._client, instance))
         except (httpx.HTTPError, ValueError):
             return None
 

@@ -3,7 +3,8 @@
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
 
 The repository is the service's folder, and holds one model. `load` reads the folder again, and answers when what it
-found serves, or why it doesn't. Only the instance's own key opens it: tokens of the broker are devices'.
+found serves, or why it doesn't. The instance's own key opens it, and so do the broker's tokens for operators: with a
+viewer's rights to read, with a deployer's to load.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from astraea.protocol import AstraeaError
+from astraea.protocol.broker_api import Role
 
 from ..api import Api
 from ..auth import Guard
@@ -33,12 +35,14 @@ def repository_routes(api: Api, guard: Guard | None, load: Load, check_name: Cal
 
     Args:
         api: What the endpoints share.
-        guard: Knows the instance's own key.
+        guard: Knows whose requests these are; None lets all read, and none load.
         load: Replaces the service.
         check_name: Raises an HTTPException if no model has this name.
     """
 
-    async def index(_request: Request) -> Response:
+    async def index(request: Request) -> Response:
+        if guard is not None:
+            guard.check(dict(request.scope["headers"]).get(b"authorization"), Role.VIEWER)
         instance = api.instance()
         state, reason = "READY", ""
         try:
@@ -50,10 +54,12 @@ def repository_routes(api: Api, guard: Guard | None, load: Load, check_name: Cal
 
     async def load_model(request: Request) -> Response:
         headers = dict(request.scope["headers"])
-        if guard is None or not guard.is_own_key(headers.get(b"authorization")):
+        if guard is None:
             raise ForbiddenError(
-                "loading needs the instance's own key, that of --api-key-file; on its node, SIGHUP does the same"
+                "a server that asks nobody for a token loads nothing (--api-key-file and --jwks make it ask); on its"
+                " node, SIGHUP does the same"
             )
+        guard.check(headers.get(b"authorization"), Role.DEPLOYER)
         check_name(request.path_params["model"])
         try:
             revision = _revision_of(await read_body(headers, request.receive, _MAX_BODY_BYTES))

@@ -28,7 +28,7 @@ def open_inference_app(api: Api, guard: Guard | None = None, load: Load | None =
 
     Args:
         api: What the endpoints share.
-        guard: Knows the instance's own key; None if it has none.
+        guard: Knows whose requests these are; None lets all pass.
         load: Replaces the service; None where nothing does.
     """
 

@@ -7,7 +7,7 @@ client     what sends them; it needs httpx, so it is apart
 """
 
 from . import calls
-from .asking import Ask, DeviceToken, Enrolment, Objective, Report, Reported
+from .asking import Ask, Enrolment, Objective, Report, Reported, ServiceToken
 from .calls import Call
 from .operating import (
     AuditEntry,
@@ -29,7 +29,6 @@ __all__ = [
     "Ask",
     "AuditEntry",
     "Call",
-    "DeviceToken",
     "Enrolment",
     "Health",
     "IssuedCode",
@@ -45,6 +44,7 @@ __all__ = [
     "Role",
     "ServiceSignals",
     "ServiceSummary",
+    "ServiceToken",
     "Sharing",
     "calls",
 ]

@@ -91,8 +91,8 @@ class Enrolment(BaseModel):
     code: str = Field(max_length=40)
 
 
-class DeviceToken(BaseModel):
-    """Lets a device use a service."""
+class ServiceToken(BaseModel):
+    """Lets its bearer use a service's instances."""
 
     token: str
     ttl_s: float

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, TypeAdapter
 
 from ..instance import Candidates, Instance, Lease, Load, Location
-from .asking import Ask, DeviceToken, Enrolment, Report, Reported
+from .asking import Ask, Enrolment, Report, Reported, ServiceToken
 from .operating import (
     AuditEntry,
     Health,
@@ -21,6 +21,7 @@ from .operating import (
     KnownKey,
     NewCode,
     NewKey,
+    Role,
     ServiceSignals,
     ServiceSummary,
     Sharing,
@@ -100,9 +101,10 @@ def enrol(code: str) -> Call[IssuedKey]:
     return Call("POST", "/v1/enrol", IssuedKey, Enrolment(code=code))
 
 
-def token(service: str) -> Call[DeviceToken]:
-    """A token for one service, as candidates carry it."""
-    return Call("POST", f"{_service(service)}/token", DeviceToken)
+def token(service: str, role: Role | None = None) -> Call[ServiceToken]:
+    """A token for one service: as candidates carry it, or an operator's, with the rights of this role there."""
+    query = None if role is None else {"role": role.value}
+    return Call("POST", f"{_service(service)}/token", ServiceToken, query=query)
 
 
 def sharing(service: str) -> Call[Sharing]:

@@ -22,9 +22,9 @@ class Role(StrEnum):
     NODE = "node"
     """Registers and renews instances."""
     VIEWER = "viewer"
-    """Reads everything but secrets, and asks as a device would."""
+    """Reads everything but secrets, of instances as well, and asks as a device would."""
     DEPLOYER = "deployer"
-    """Also shares out services, drains nodes, removes instances, makes enrolment codes."""
+    """Also shares out services, drains nodes, removes instances, makes enrolment codes, has instances load versions."""
     ADMIN = "admin"
     """Also makes and revokes keys and devices, rotates signing keys, reads the audit trail."""
 
