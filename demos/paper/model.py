@@ -20,6 +20,7 @@ from benchmarks.yolov3 import write_yolov3, yolov3_cfg
 SEEDED = "random weights of a seed: the same arithmetic as the official ones, and they find nothing"
 OFFICIAL = "the official weights"
 SMALL = "yolo-fastest"
+CPU = "CPU"
 _MIRROR = "ASTRAEA_MODEL_MIRROR"
 _log = logging.getLogger(__name__)
 
@@ -62,19 +63,22 @@ class Network:
 def processor(model: Path) -> str:
     """What an edge server on this machine runs a model on: `GPU` or `CPU`."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
-        return "CPU"
-    return "CPU" if open_session(model).get_providers()[0] == "CPUExecutionProvider" else "GPU"
+        return CPU
+    return CPU if open_session(model).get_providers()[0] == "CPUExecutionProvider" else "GPU"
+
+
+def write_int8(model: Path, output: Path, frames: Sequence[Frame]) -> Path:
+    """Write a detector's INT8 twin, as `astraea models quantize` does, its layers' ranges taken from some frames."""
+    quantize(model, [Photo(frame.image, None) for frame in frames], output, on_progress=lambda: None)
+    return output
 
 
 def write_small(folder: Path, frames: Sequence[Frame]) -> Path:
-    """Write Yolo-Fastest in INT8, its layers' ranges taken from some frames.
+    """Write Yolo-Fastest in INT8.
 
     Raises:
         DownloadError: the zoo cannot have it here.
     """
     if (beside := SHARED_TRACES.parent / "darknet").is_dir():
         os.environ.setdefault(_MIRROR, str(beside))
-    output = folder / "small-int8.onnx"
-    photos = [Photo(frame.image, None) for frame in frames]
-    quantize(find_model_file(SMALL), photos, output, on_progress=lambda: None)
-    return output
+    return write_int8(find_model_file(SMALL), folder / "small-int8.onnx", frames)

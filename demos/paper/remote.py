@@ -29,7 +29,7 @@ class Remote:
 
     Attributes:
         pid: of its process.
-        unslowed: what its inference takes by itself, see `device.Device.ready`.
+        unslowed: what its inference takes before anything slows it down, see `device.Device.ready`.
     """
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
