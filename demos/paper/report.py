@@ -16,7 +16,7 @@ from . import published
 from .figures import Choice, Row
 from .published import Claim
 
-_EDGE_COLOURS = ("#0969da", "#54aeff")
+_EDGE_COLOURS = ("#0550ae", "#218bff", "#80ccff")
 _ALONE_COLOUR = "#656d76"
 
 
@@ -110,7 +110,7 @@ def plot(path: Path, rows: Sequence[Row]) -> None:
         _draw(axis, [row for row in _sorted(rows) if (row.device, row.network) == (device, network)])
         axis.set(title=f"{device}, {network}", xlabel="image size, pixels")
     axes[0][0].set_ylabel("a frame, s")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     try:
         figure.savefig(path)
     finally:
@@ -130,7 +130,8 @@ def _draw(axis: Axes, rows: Sequence[Row]) -> None:
         of_edge = {row.size: row for row in rows if row.edge == edge}
         where = [index + place * width for index in range(len(sizes))]
         totals = [of_edge[size].total_s for size in sizes]
-        axis.bar(where, totals, width, color=_EDGE_COLOURS[(place - 1) % 2], label=f"with the edge: {edge}")
+        colour = _EDGE_COLOURS[(place - 1) % len(_EDGE_COLOURS)]
+        axis.bar(where, totals, width, color=colour, label=f"with the edge: {edge}")
         for x, size in zip(where, sizes, strict=True):
             axis.annotate(f"{of_edge[size].speed_up:.0f}x", (x, of_edge[size].total_s), ha="center", va="bottom")
     axis.set(yscale="log", xticks=[index + width * len(edges) / 2 for index in range(len(sizes))], xticklabels=sizes)
