@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import get_args
 
 import httpx
@@ -23,6 +24,7 @@ from tests.edge_server.test_sessions import GATE, GATED
 LENGTH = "def predict(model, body: bytes): return len(body)"
 DOUBLE = "def predict(model, body: bytes): return 2 * len(body)"
 REQUESTS = 30
+TOKEN = "only-who-has-this-may-ask"
 
 
 def shadowed(metrics: str, outcome: Outcome, revision: str = "2.0.0") -> float:
@@ -50,11 +52,14 @@ def lease(url: str) -> Lease:
 
 
 def test_a_server_copies_what_it_answers_and_counts_how_the_answers_differ(
-    start_server: StartServer, write_service: WriteService, broker: FakeBroker
+    start_server: StartServer, write_service: WriteService, broker: FakeBroker, tmp_path: Path
 ) -> None:
-    canary = start_server(write_service(DOUBLE, "sizes2", version="2.0.0"))
+    key = tmp_path / "key"
+    key.write_text(TOKEN)
+    canary = start_server(write_service(DOUBLE, "sizes2", version="2.0.0"), "--api-key-file", key)
     with canary.client() as other:
-        broker.shadow = {"revision": "2.0.0", "url": str(other.base_url), "share": 1.0, "token": "a-token"}
+        other.headers["authorization"] = f"Bearer {TOKEN}"
+        broker.shadow = {"revision": "2.0.0", "url": str(other.base_url), "share": 1.0, "token": TOKEN}
         stable = start_server(write_service(LENGTH), "--broker", broker.url)
         with stable.client() as client:
             wait_until(lambda: "copying 100 % of requests to revision 2.0.0" in stable.log)
