@@ -213,7 +213,9 @@ def copying(copies: Copies) -> Sample:
         (sample(0, 0), copying(Copies(20, 0, 6.0)), None),
         (sample(0, 0), copying(Copies(1000, 0, 200.0)), None),
         (sample(0, 0), copying(Copies(MIN_REQUESTS - 1, 0, MIN_REQUESTS - 1)), None),
-        (sample(0, 0), copying(Copies(0, 20)), "100.0% of 20 copies"),
+        (sample(0, 0), copying(Copies(1, 20)), "95.2% of 21 copies"),
+        (sample(0, 0), copying(Copies(0, 2, 0, 18)), "none of 20 copies"),
+        (sample(0, 0), copying(Copies(0, 0, 0, 100)), None),
         (sample(0, 0), copying(Copies(99, 1)), None),
     ],
 )
@@ -259,7 +261,7 @@ def test_metrics_are_counted_by_who_is_at_fault() -> None:
     )
     copies = "".join(
         f'astraea_shadowed_total{{revision="2",outcome="{outcome}"}} {count}\n'
-        for outcome, count in (("compared", 6), ("failed", 2), ("dropped", 9))
+        for outcome, count in (("compared", 6), ("failed", 2), ("refused", 3), ("dropped", 9))
     )
     differing = 'astraea_shadow_disagreement_count{revision="2"} 6\nastraea_shadow_disagreement_sum{revision="2"} 1.5\n'
     found = read_metrics(
@@ -267,8 +269,8 @@ def test_metrics_are_counted_by_who_is_at_fault() -> None:
         f"# TYPE astraea_shadow_disagreement summary\n{differing}"
     )
     assert (found.requests, found.errors) == (12, 3)
-    assert found.copies == Copies(6, 2, 1.5)
-    assert found.copies.less(Copies(1, 1, 0.5)).plus(Copies(1, 1, 0.5)) == found.copies
+    assert found.copies == Copies(6, 2, 1.5, 3)
+    assert found.copies.less(Copies(1, 1, 0.5, 1)).plus(Copies(1, 1, 0.5, 1)) == found.copies
 
 
 def test_shares_always_sum_to_the_whole_and_the_canary_comes_first() -> None:

@@ -81,7 +81,7 @@ class Metrics:
         """Counted by the sessions themselves."""
         self._shadowed = Counter(
             "astraea_shadowed",
-            "Copies of requests for another revision, by it and by outcome: compared, failed, unreachable, dropped.",
+            "Copies of requests for another revision, by outcome: compared, failed, refused, unreachable, dropped.",
             ("revision", "outcome"),
             registry=self.registry,
         )

@@ -24,14 +24,21 @@ class Copies(NamedTuple):
     """That the canary did not answer, though it was reached."""
     disagreement: float = 0.0
     """Of the answers to those that were compared, from 0 to 1 each, in sum."""
+    refused: int = 0
+    """For which the canary had no worker free."""
 
     def plus(self, more: "Copies") -> "Copies":
         """These and more."""
-        return Copies(self.compared + more.compared, self.failed + more.failed, self.disagreement + more.disagreement)
+        return Copies(
+            self.compared + more.compared,
+            self.failed + more.failed,
+            self.disagreement + more.disagreement,
+            self.refused + more.refused,
+        )
 
     def less(self, before: "Copies") -> "Copies":
         """These without the ones before."""
-        return self.plus(Copies(-before.compared, -before.failed, -before.disagreement))
+        return self.plus(Copies(-before.compared, -before.failed, -before.disagreement, -before.refused))
 
 
 class Sample(NamedTuple):
@@ -96,7 +103,9 @@ def _misses(canary: Sample, stable: Sample) -> str | None:
 
 
 def _unanswered(copies: Copies) -> str | None:
-    sent = copies.compared + copies.failed
+    sent, tried = copies.compared + copies.failed, copies.failed + copies.refused
+    if copies.failed and not copies.compared and tried >= MIN_REQUESTS:  # all its workers hang
+        return f"none of {tried} copies of the stable revision's requests got an answer"
     if sent >= MIN_REQUESTS and _more((copies.failed, sent), (0, sent), by=_LATE_BY):
         return f"{copies.failed / sent:.1%} of {sent} copies of the stable revision's requests got no answer"
     return None

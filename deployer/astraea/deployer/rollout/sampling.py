@@ -1,5 +1,6 @@
 """What instances have measured of their answers, from their /metrics, and what devices made of them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import httpx
@@ -12,7 +13,6 @@ from ..errors import BrokerError
 from ..health import ask_broker, read_figures
 from .judging import Copies, Sample
 
-_NOTHING = Sample(0, 0, {})
 _SERVER_ERROR = 500
 
 
@@ -36,7 +36,8 @@ class Sampler:
     def sample(self) -> Sample:
         """The counts since then; those of an instance that doesn't answer now, or has started anew, are left out."""
         now = self._counts()
-        since = [_difference(now[name], self._before.get(name, _NOTHING)) for name in now]
+        self._before = {**now, **self._before}  # one that didn't answer at first is seen for the first time
+        since = [_difference(now[name], self._before[name]) for name in now]
         return _sum(sample for sample in since if sample.requests >= 0)
 
     def _counts(self) -> dict[str, Sample]:
@@ -86,7 +87,8 @@ def read_metrics(text: str) -> Sample:
     Raises:
         ValueError: it is no text of Prometheus's.
     """
-    requests = errors = compared = failed = 0
+    requests = errors = 0
+    copies: Counter[str] = Counter()
     disagreement = 0.0
     within: dict[float, int] = {}
     for family in text_string_to_metric_families(text):
@@ -97,11 +99,11 @@ def read_metrics(text: str) -> Sample:
             elif name == "astraea_stage_seconds_bucket" and labels["stage"] == "total":
                 within[float(labels["le"])] = int(value)
             elif name == "astraea_shadowed_total":
-                compared += int(value) if labels["outcome"] == "compared" else 0
-                failed += int(value) if labels["outcome"] == "failed" else 0
+                copies[labels["outcome"]] += int(value)
             elif name == "astraea_shadow_disagreement_sum":
                 disagreement += value
-    return Sample(requests, errors, within, copies=Copies(compared, failed, disagreement))
+    became = Copies(copies["compared"], copies["failed"], disagreement, copies["refused"])
+    return Sample(requests, errors, within, copies=became)
 
 
 def _difference(now: Sample, before: Sample) -> Sample:

@@ -21,8 +21,8 @@ _MOST_WAITING = 8
 _MOST_BODY_BYTES = 4 * 2**20
 """Of one copy: those that wait hold 32 MiB at most."""
 
-Outcome = Literal["compared", "failed", "unreachable", "dropped"]
-"""What became of a copy: both answers are there; the canary failed; there was no way to it; no room here, or there."""
+Outcome = Literal["compared", "failed", "refused", "unreachable", "dropped"]
+"""What became of a copy: both answers are there; the canary failed; it had no room; no way led to it; no room here."""
 
 _NO_ROOM = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _NOT_TAKEN = frozenset(
@@ -111,5 +111,5 @@ def judged(answer: bytes, response: Response) -> tuple[Outcome, float | None]:
     if response.status in _NOT_TAKEN:  # what is answered here
         return "compared", 1.0
     if response.status in _NO_ROOM:
-        return "dropped", None
+        return "refused", None
     return ("failed" if response.status >= _SERVER_ERROR else "unreachable"), None

@@ -12,7 +12,7 @@ from astraea.protocol import Shadow
 from . import SHADOW_HEADER
 from .comparing import MOST_COMPARED_BYTES
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 10.0
 """For the connection, and for each part of a reply: longer than an answer takes that is of any use."""
 
 
