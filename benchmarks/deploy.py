@@ -1,7 +1,7 @@
 """How long it takes from a service's folder to its first answer: `python -m benchmarks.deploy`.
 
 Needs a registry that has the base image (`--registry`, `--base`), and for `--engines docker` or `swarm` an engine or
-manager at DOCKER_HOST; a swarm's nodes also need the label `insecure=true`, and a broker that they reach (`--host`).
+manager at DOCKER_HOST; a swarm's nodes also need a broker that they reach (`--host`).
 Builds are timed with nothing cached, unchanged, and with another handler; `--peer` builds and pushes the same packages
 and files by `docker build` and `docker push`. A deployment is timed from the command's start to the first answer of an
 instance that the broker named; a container's image is in the registry, and its top layer new to the engine.
