@@ -1,7 +1,7 @@
 """How long it takes from a service's folder to its first answer: `python -m benchmarks.deploy`.
 
-Needs a registry that has the base image (`--registry`, `--base`), and for `--engines docker` or `swarm` an engine or
-manager at DOCKER_HOST; a swarm's nodes also need a broker that they reach (`--host`).
+Needs a registry that has the base image (`--registry`, `--base`); for `--engines docker` an engine at DOCKER_HOST; for
+`--engines swarm` a manager at ASTRAEA_SWARM_MANAGER, or else there, and a broker that its nodes reach (`--host`).
 Builds are timed with nothing cached, unchanged, and with another handler; `--peer` builds and pushes the same packages
 and files by `docker build` and `docker push`. A deployment is timed from the command's start to the first answer of an
 instance that the broker named; a container's image is in the registry, and its top layer new to the engine.
@@ -119,10 +119,13 @@ def _docker_build(service: Path, base: Reference, registry: str) -> float:
 def _deploy(folder: Path, what: str, service: str, engine: str, host: str) -> float:
     with _broker(folder, host) as broker:
         command = [*_ASTRAEA, "deploy", what, "--engine", engine, "--broker", broker]
+        manager = os.environ.get("ASTRAEA_SWARM_MANAGER") if engine == "swarm" else None
+        env = {**os.environ, "DOCKER_HOST": manager} if manager else None
         began = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env) as process:
             taken = _first_answer(broker, service, process) - began
-        subprocess.run([*_ASTRAEA, "remove", service, "--engine", engine], check=True, stdout=subprocess.DEVNULL)
+        removing = [*_ASTRAEA, "remove", service, "--engine", engine]
+        subprocess.run(removing, check=True, stdout=subprocess.DEVNULL, env=env)
     return taken
 
 

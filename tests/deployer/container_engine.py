@@ -1,8 +1,11 @@
 """A real container engine with a registry beside it, and a swarm, as tests of theirs find them in the environment."""
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,8 @@ from astraea.deployer.engines.launch import PLAN_LABEL
 from tests.conftest import need
 
 _SWARM_UP = Path(__file__).resolve().parents[3] / "shared" / "engine" / "swarm-up"
+
+_OWN_MOUNTS = ["unshare", "--mount", "--propagation", "slave"]
 
 
 def engine_address() -> str:
@@ -76,3 +81,38 @@ def dead_engine(number: int) -> Iterator[Callable[[], None]]:
         yield start
     finally:
         start()
+
+
+@contextmanager
+def own_engine(data: Path) -> Iterator[str]:
+    """Another engine, which keeps all that it has in this folder; gives its address."""
+    need(
+        "docker", shutil.which("dockerd") is not None and os.geteuid() == 0, "no dockerd is here, or nobody may run it"
+    )
+    with tempfile.TemporaryDirectory(prefix="ae-") as folder:  # a short name: paths of sockets have 108 characters
+        (Path(folder) / "daemon.json").write_text("{}")
+        address = f"unix://{folder}/docker.sock"
+        places = [
+            "--data-root",
+            str(data),
+            "--exec-root",
+            f"{folder}/run",
+            "--pidfile",
+            f"{folder}/pid",
+            "--host",
+            address,
+        ]
+        quiet = ["--config-file", f"{folder}/daemon.json", "--bridge=none", "--iptables=false", "--ip-forward=false"]
+        with (
+            Path(folder, "log").open("wb") as log,
+            subprocess.Popen([*_OWN_MOUNTS, "dockerd", *places, *quiet], stdout=log, stderr=log) as process,
+        ):
+            try:
+                while subprocess.run(
+                    ["docker", "--host", address, "version"], capture_output=True, check=False
+                ).returncode:
+                    assert process.poll() is None, Path(folder, "log").read_text()
+                    time.sleep(0.05)
+                yield address
+            finally:
+                process.terminate()

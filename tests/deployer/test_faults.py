@@ -7,24 +7,28 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from astraea.deployer.engines.docker import DockerEngine
+from astraea.deployer.health import is_ready
 from astraea.deployer.images import default_layout
 from astraea.deployer.nodes import IMPLICIT_NODE
 from astraea.deployer.status import look
 from tests.conftest import need
 
 from .conftest import GREET, Cli, Eventually, WriteService, instances
-from .container_engine import base_image, containers
+from .container_engine import base_image, containers, own_engine
 from .registry_server import PASSWORD, USER, running_registry
 
 WEIGHTS_BYTES = 96 * 2**20
 """Takes so long to pack and to send that a test can be in the middle of it."""
+TEXT = {"content-type": "text/plain"}
 OPENS_NOTHING = f"def load(model):\n    return None\n\n\n{GREET}"
 
 
@@ -73,6 +77,32 @@ def test_a_deployment_killed_in_any_stage_is_completed_by_the_next(
         cli(*arguments)
         eventually(lambda: offered() == [True])  # a lease of 2 s may lapse for a moment on a busy machine
         assert not list(layout.glob("partial-*"))
+
+
+def test_a_deployment_killed_while_the_old_revision_ends_is_completed_by_the_next(
+    docker: Any, cli: Cli, broker: str, write_service: WriteService, eventually: Eventually
+) -> None:
+    registry = ("--registry", os.environ["ASTRAEA_REGISTRY"])
+    slow = "import time\n\n\ndef predict(model: None, name: str) -> str:\n    time.sleep(4)\n    return name\n"
+    cli("deploy", write_service(handler=slow), *registry)
+    (old,) = look(DockerEngine([IMPLICIT_NODE]))
+    folder = write_service(version="1.1.0")
+    with (
+        ThreadPoolExecutor() as threads,
+        httpx.Client(trust_env=False, timeout=20) as device,
+        cli.start("deploy", folder, *registry) as killed,
+    ):
+        eventually(lambda: len(containers(docker)) == 2, timeout_s=60)
+        while is_ready(device, old.url):  # so that there is something to finish when it is asked to end
+            asked = threads.submit(device.post, f"{old.url}/predict", content=b"you", headers=TEXT)
+            wait([asked], timeout=0.5)
+        killed.kill()
+        killed.communicate()
+        assert asked.result().text == '{"output":"you"}'
+    assert killed.returncode < 0, "it was done before it could be killed"
+    cli("deploy", folder, *registry)
+    eventually(lambda: offered() == [True])
+    assert len(containers(docker)) == 1
 
 
 def test_a_registry_that_asks_for_a_password_is_told_the_one_of_docker_login(
@@ -138,6 +168,29 @@ def test_a_full_disk_is_named(
         resize("20m")
         cli("deploy", folder)
         eventually(lambda: [view.offered for view in instances()] == [True])
+        cli("remove", "hello")
+
+
+def test_an_engine_whose_disk_is_full_is_named(
+    docker: Any,
+    cli: Cli,
+    broker: str,
+    write_service: WriteService,
+    eventually: Eventually,
+    *,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = ("deploy", write_service(), "--registry", os.environ["ASTRAEA_REGISTRY"])
+    with small_disk(home / "engine", "100m") as resize, own_engine(home / "engine") as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        full = cli(*arguments, status=1).stderr
+        assert "node local: the container engine refuses:" in full
+        assert "no space left on device" in full
+        assert "`docker image prune`" in full
+        resize("1g")
+        cli(*arguments)
+        eventually(lambda: offered() == [True])
         cli("remove", "hello")
 
 

@@ -159,12 +159,17 @@ def _pulled(client: DockerClient, image: ServiceImage, mirror: str | None) -> st
             return name
     if mirror is not None:
         try:
-            client.images.pull(name := pull_name(image, mirror))
+            return _pull(client, pull_name(image, mirror))
         except APIError as error:
             logger.warning("the mirror %s does not have %s: %s", mirror, image.reference, error.explanation)
-        else:
-            return name
-    client.images.pull(name := pull_name(image))
+    return _pull(client, pull_name(image))
+
+
+def _pull(client: DockerClient, name: str) -> str:
+    """Have the engine pull an image; what goes wrong once it has begun to answer, the SDK's own `pull` passes over."""
+    for said in client.api.pull(name, stream=True, decode=True):
+        if "error" in said:
+            raise APIError("pull", explanation=said["error"])
     return name
 
 
