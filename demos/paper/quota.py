@@ -14,6 +14,8 @@ from typing import Self
 _CGROUPS = Path("/sys/fs/cgroup")
 _LEAST_QUOTA_US = 1000
 """The kernel's."""
+_LONGEST_PERIOD_US = 1_000_000
+"""The kernel's as well: there is no share below a thousandth."""
 _PERIOD_US = 20_000
 """A small part of what a frame takes, so that a short task is not held up for long; the kernel's default is 100 ms."""
 
@@ -30,7 +32,7 @@ class Quota:
     """
 
     def __init__(self, cpus: float, root: Path = _CGROUPS) -> None:
-        period_us = max(_PERIOD_US, ceil(_LEAST_QUOTA_US / cpus))
+        period_us = min(max(_PERIOD_US, ceil(_LEAST_QUOTA_US / cpus)), _LONGEST_PERIOD_US)
         quota_us = max(_LEAST_QUOTA_US, round(period_us * cpus))
         self.cpus = quota_us / period_us
         """As the kernel was told."""

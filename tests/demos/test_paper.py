@@ -120,6 +120,7 @@ def test_a_quota_is_told_to_either_version_of_control_groups(tmp_path: Path, fil
 def test_a_small_quota_has_a_longer_period_for_the_kernel_takes_no_less_than_a_millisecond(tmp_path: Path) -> None:
     assert Quota(0.01, tmp_path).cpus == pytest.approx(0.01)
     assert Quota(0.75, tmp_path).cpus == pytest.approx(0.75)
+    assert Quota(0.0001, tmp_path).cpus == 0.001
 
 
 def test_a_process_gets_no_more_than_its_quota() -> None:
