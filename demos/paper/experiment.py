@@ -46,9 +46,9 @@ class Settings:
     networks: Sequence[str] = ("5G", "4G", "WiFi")
     """The video is measured on the first one."""
     frames: int = 5
-    alone_s: float = 15.0
+    alone_s: float = 8.0
     """About how long frames are answered on a device alone; one of them at least, a few at most."""
-    video_s: float = 5.0
+    video_s: float = 4.0
     seeded: bool = False
     source: str = "synthetic:"
     edge_url: str | None = None
@@ -149,7 +149,7 @@ class Experiment:
                     row(name, edge, network, size, alone_s=alone_s, images=said, video_fps=fps.get(network))
                     for network, said in images.items()
                 )
-                if self._is_asked(size, edge):
+                if self._is_asked(size, edge) and name not in {one.device for one in self.findings.choices}:
                     self._decide((size, edge), lab, device, (name, median(alone_s)))
 
     def _alone(self, size: int, device: Remote, seconds: float | None) -> list[float]:

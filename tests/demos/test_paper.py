@@ -228,8 +228,8 @@ def test_the_experiment_in_small(
         assert one["total_s"] > one["edge_s"] > 0
         assert one["video_ratio"] > 0
     shares = {(one["device"].split(",")[0], one["edge"].split(",")[0]): one["local_share"] for one in found["choices"]}
-    assert len(shares) == 8
-    assert shares["20 s device", "Titan X"] < 0.5
+    assert len(shares) == 7
+    assert shares["20 s device", "CPU in INT8"] < 0.5
     assert ("yolo-fastest in INT8", "CPU in INT8") in shares
     with Image.open(tmp_path / "found.png") as picture:
         assert picture.width > 100
