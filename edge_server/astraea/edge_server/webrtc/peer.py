@@ -42,7 +42,7 @@ CONNECT_S = 15.0
 """For ICE and DTLS together; a browser gives up after about as long."""
 SILENT_S = 10.0
 """A sender that pauses its video still reports once a second (RTCP); an outage of 3 s must not end it."""
-_LOOK_S = 2.5  # between looks whether anything came: of many sessions that pause, the looks are what costs
+_LOOK_S = 2.5  # between looks whether anything came
 _MOST_ENCODED = 60  # frames that wait to be decoded: two seconds
 _MOST_BUFFERED_BYTES = 1 << 20  # of results that the peer doesn't fetch
 _MAX_RESULT_BYTES = 256 * 1024  # what browsers and aiortc take as one message
@@ -282,7 +282,8 @@ class Peer:
             return
         last, since_s = -1, time.monotonic()
         while time.monotonic() - since_s < SILENT_S:
-            await asyncio.sleep(_LOOK_S)
+            # All sessions look in the same moment: what costs, where many pause, is the waking up.
+            await asyncio.sleep(_LOOK_S - time.monotonic() % _LOOK_S)
             self._reports.look()
             received = await self._packets_received()
             if received != last:
