@@ -84,7 +84,14 @@ class Device:
         """Open a client, in the place of the one before; `local` lets it use the device's detector."""
         self._open.close()
         detector = self._detector if local else None
-        client = OffloadClient("yolov3", local=detector, edges=[edge], token=self._token, in_flight=_IN_FLIGHT)
+        client = OffloadClient(
+            "yolov3",
+            local=detector,
+            edges=[edge],
+            token=self._token,
+            in_flight=_IN_FLIGHT,
+            transport="websocket",  # pictures, as the paper sends them, also where a video would be the sooner way
+        )
         self._client = self._open.enter_context(client)
 
     def images(self, frames: int) -> list[dict[str, Any]]:
