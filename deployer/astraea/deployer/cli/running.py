@@ -106,10 +106,12 @@ def deploy(
         out().print(verdict_table(explain(spec, fleet.nodes, node or (), taken)))
         return
     nodes = place(spec, fleet.nodes, node or (), taken)
+    if found is None:
+        check_model(Path(target), allow or ())
     if not render:
         with new_client() as client:  # what a build would be in vain without
             check_broker(client, broker)
-    image = found or _built(Path(target), allow or (), fleet, nodes, registry=registry, base=base)
+    image = found or _built(Path(target), fleet, nodes, registry=registry, base=base)
     known = DesiredStore().get(image.spec.name)
     release = Release(
         image=image,
@@ -136,10 +138,7 @@ def deploy(
         typer.echo(f"it is scaled to 0, so nothing runs: `astraea scale {image.spec.name} 1` changes that", err=True)
 
 
-def _built(
-    directory: Path, allowed: Sequence[str], fleet: Fleet, nodes: Sequence[Node], *, registry: str | None, base: str
-) -> ServiceImage:
-    check_model(directory, allowed)
+def _built(directory: Path, fleet: Fleet, nodes: Sequence[Node], *, registry: str | None, base: str) -> ServiceImage:
     if fleet.containers is None:
         return build_here(directory, err())
     architectures = fleet.containers.architectures(nodes)
