@@ -12,6 +12,7 @@ from astraea.device.encoding import Encoding
 from astraea.device.errors import MissingExtraError
 from astraea.device.transports import webrtc
 from astraea.device.transports.base import PictureEncoder
+from astraea.device.transports.webrtc import transport as webrtc_transport
 from astraea.device.transports.webrtc.transport import VIDEO_MEDIA_TYPE, WebRtcTransport
 from astraea.protocol import Result
 from tests.edge_server.conftest import (
@@ -120,6 +121,26 @@ async def test_a_server_that_goes_away_is_found_again(write_service: WriteServic
     with start_server(folder, "--port", port).client():
         await settle(lambda: transport.is_video and not transport._is_silent(), 20)
         assert await ask(transport, 2) == 2
+    await transport.close()
+
+
+async def test_a_server_that_computes_for_long_is_not_taken_for_one_that_has_gone(
+    write_service: WriteService, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webrtc_transport, "_SILENT_S", 0.2)
+    slow = NUMBER_HANDLER.replace("    return", "    time.sleep(0.6)\n    return")
+    with start_server(write_service(f"import time\n{slow}")).client() as client:
+        transport = await video(str(client.base_url))
+    async with asyncio.timeout(60):
+        while True:  # until it has been given the time
+            try:
+                await ask(transport, 1)
+                break
+            except UnreachableError:
+                await settle(lambda: transport.is_video and not transport._is_silent(), 20)
+    publication = transport._publication
+    assert [await ask(transport, number) for number in (2, 3, 4)] == [2, 3, 4]
+    assert transport._publication is publication
     await transport.close()
 
 

@@ -28,8 +28,9 @@ VIDEO_MEDIA_TYPE = "video/h264"
 _RETRY_S = 1.0
 _RETRY_MOST_S = 30.0
 _TICK_S = 0.25
-_SILENT_S = 1.0
-"""What answers nothing for so long may have lost its address: another connection is made beside it."""
+_SILENT_S, _SILENT_MOST_S = 1.0, 30.0
+"""What answers nothing for so long, and the time that it computes, may have lost its address: another connection is
+made beside it. If that one gets no answer either, the server is slow, and is given twice the time."""
 _MOST_WAITING = 64
 _PACE_FRAMES = 16
 _SLOWEST_FPS, _USUAL_FPS, _FASTEST_FPS = 1.0, 15.0, 60.0
@@ -77,6 +78,7 @@ class WebRtcTransport:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._owing_since_s: float | None = None
         """When the first frame was sent after the last answer."""
+        self._patience_s = _SILENT_S
 
     @property
     def is_video(self) -> bool:
@@ -181,6 +183,7 @@ class WebRtcTransport:
             body = to_json(result["result"])
         except (KeyError, ValueError) as error:
             raise CorruptError(f"{self._url} sent a result that is none: {str(error).splitlines()[0]}") from None
+        self._patience_s = _SILENT_S + server.total_ms / 1000
         return Reply(body, server, elapsed_ms, publication.instance, publication.revision)
 
     def _heard(self, text: str) -> None:
@@ -214,7 +217,7 @@ class WebRtcTransport:
                 retry_s = _RETRY_S if self.is_video else min(2 * retry_s, _RETRY_MOST_S)
 
     def _is_silent(self) -> bool:
-        return self._owing_since_s is not None and monotonic() - self._owing_since_s > _SILENT_S
+        return self._owing_since_s is not None and monotonic() - self._owing_since_s > self._patience_s
 
     async def _replace(self) -> None:
         """Open a connection, and only then let go of the one before."""
@@ -228,6 +231,8 @@ class WebRtcTransport:
             self._encoded.clear()
             self._keyframe_wanted = True
             before, self._publication = self._publication, fresh
+        if self._is_silent():
+            self._patience_s = min(2 * self._patience_s, _SILENT_MOST_S)
         self.failure = self._owing_since_s = None
         self._fail_waiting("another connection has taken its place")
         self._let_go(before)
