@@ -19,16 +19,19 @@ async function start() {
   const media = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 } }, audio: false });
   const track = media.getVideoTracks()[0];
   const pairing = new Pairing(KEPT_FRAMES);
-  session = { track, pairing, answered: 0, answeredAt: 0, since: performance.now() };
-  follow(session, media);
+  const opened = { track, pairing, answered: 0, answeredAt: 0, since: performance.now() };
+  session = opened;
+  follow(opened, media);
   tell("Connecting ...");
-  session.whip = await publish("whip", track, {
+  const current = (then) => (told) => session === opened && then(told); // results may come after it was stopped
+  opened.whip = await publish("whip", track, {
     token: element("token").value.trim(),
     onEncoded: (rtpTimestamp, at) => pairing.encoded(rtpTimestamp, at),
-    onResult: (result) => show(session, result),
-    onEnd: (reason) => end(reason),
+    onResult: current((result) => show(opened, result)),
+    onEnd: current((reason) => end(reason)),
   });
-  element("watch").href = `watch?session=${encodeURIComponent(session.whip.id)}`;
+  if (session !== opened) return opened.whip.close();
+  element("watch").href = `watch?session=${encodeURIComponent(opened.whip.id)}`;
   element("share").hidden = element("stop").hidden = false;
   element("start").hidden = true;
 }
