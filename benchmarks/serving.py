@@ -3,7 +3,8 @@
 The plate detector at 320 x 320 answers a JPEG of 68 kB in this process (the floor), behind bare FastAPI and uvicorn,
 and behind the edge server with authentication, limits, metrics and batching on: asked by requests, and over streams
 (WebSocket). The server has one core, the load the others. They take turns of a second or two, so that what the machine
-does meanwhile falls on all alike.
+does meanwhile falls on all alike. All of them are started several times: where a process's weights come to lie in
+memory makes a difference of some percent, which stays while it lives.
 
 Added CPU is the server's CPU time less what the detector itself took in that server in the same seconds.
 """
@@ -152,14 +153,16 @@ def figures(side: str, concurrency: int, turns: Sequence[Turn]) -> Figures:
     )
 
 
-def measure(sides: Mapping[str, Side], frame: bytes, rounds: int, seconds: float) -> list[Figures]:
+def measure(frame: bytes, starts: int, rounds: int, seconds: float) -> list[Figures]:
     turns: dict[tuple[str, int], list[Turn]] = {}
-    for number in range(-1, rounds):  # the first round warms up
-        for concurrency in _CONCURRENCY:
-            for name, side in sides.items():
-                turn = side(frame, concurrency, seconds if number >= 0 else _WARM_UP_S)
-                if number >= 0:
-                    turns.setdefault((name, concurrency), []).append(turn)
+    for _ in range(starts):
+        with all_sides() as sides:
+            for number in range(-1, rounds):  # the first round warms up
+                for concurrency in _CONCURRENCY:
+                    for name, side in sides.items():
+                        turn = side(frame, concurrency, seconds if number >= 0 else _WARM_UP_S)
+                        if number >= 0:
+                            turns.setdefault((name, concurrency), []).append(turn)
     return [figures(name, concurrency, of_side) for (name, concurrency), of_side in turns.items()]
 
 
@@ -198,8 +201,8 @@ def table(results: Sequence[Figures], of: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def all_sides(options: Sequence[str]) -> Iterator[dict[str, Side]]:
-    """The floor in this process, and both servers up."""
+def all_sides() -> Iterator[dict[str, Side]]:
+    """The floor in this process, and both servers, started anew."""
     server_cores, load_cores = split_cores()
     key = secrets.token_urlsafe(32)
     with ExitStack() as stack:
@@ -208,7 +211,7 @@ def all_sides(options: Sequence[str]) -> Iterator[dict[str, Side]]:
         key_file.write_text(key)
         bare, ours = free_port(), free_port()
         bare_command = [sys.executable, "-m", "benchmarks.bare_fastapi", str(_FOLDER), str(bare)]
-        our_command = edge_server_command(str(_FOLDER), ours, "--api-key-file", str(key_file), *options)
+        our_command = edge_server_command(str(_FOLDER), ours, "--api-key-file", str(key_file))
         bare_pid = stack.enter_context(server(bare_command, bare, server_cores, "/docs"))
         our_pid = stack.enter_context(server(our_command, ours, server_cores))
         with pinned(server_cores):
@@ -225,13 +228,13 @@ def all_sides(options: Sequence[str]) -> Iterator[dict[str, Side]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each server (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long a turn takes (default: %(default)s)")
+    parser.add_argument("--starts", type=int, default=6, help="of each server (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each start (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="how long a turn takes (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write the figures to a file")
     given = parser.parse_args(arguments)
     frame = photo(_FRAME_SIZE_PX, _FRAME_BYTES)
-    with all_sides(()) as sides:
-        results = measure(sides, frame, given.rounds, given.seconds)
+    results = measure(frame, given.starts, given.rounds, given.seconds)
     found = ratios(results)
     print(f"a JPEG of {len(frame) / 1e3:.0f} kB, the plate detector at 320 x 320, one core for the server")
     print(table(results, found))
