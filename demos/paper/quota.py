@@ -4,10 +4,10 @@ https://docs.kernel.org/scheduler/sched-bwc.html and https://docs.kernel.org/adm
 needs root, and the `cpu` controller, which a container rarely has.
 """
 
-import os
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
+from tempfile import mkdtemp
 from types import TracebackType
 from typing import Self
 
@@ -39,8 +39,7 @@ class Quota:
         version_1 = (root / "cpu").is_dir()
         if not version_1:
             (root / "cgroup.subtree_control").write_text("+cpu")
-        self._group = (root / "cpu" if version_1 else root) / f"astraea-quota-{os.getpid()}-{id(self):x}"
-        self._group.mkdir()
+        self._group = Path(mkdtemp(prefix="astraea-quota-", dir=root / "cpu" if version_1 else root))
         try:
             if version_1:
                 (self._group / "cpu.cfs_period_us").write_text(str(period_us))
