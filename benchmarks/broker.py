@@ -31,7 +31,8 @@ from astraea.protocol import Instance
 from .load import cpu_s, free_port, pinned, queued_s, rss_bytes, server, split_cores
 
 _HEARTBEAT_S = 5.0
-_LEASE_S = 15
+_MOST_HEARTBEATS = 2000
+"""Per second: of 10,000 instances every 5 s. A larger fleet has longer leases, as its operator would choose them."""
 _CONNECTIONS = 32
 _BOUNDS = "p99 <= 10 ms at 500/s, >= 1500/s at saturation, heartbeats <= 60 % of the core, start <= 3 s, RSS <= 400 MB"
 
@@ -60,6 +61,11 @@ class Figures:
     """Of the broker for one answer with candidates, without heartbeats."""
     floor_cpu_ms: float
     """Of the broker for one answer without work."""
+
+
+def heartbeat_s(instances: int) -> float:
+    """How often each instance of a fleet sends one; its lease is three times that."""
+    return max(_HEARTBEAT_S, instances / _MOST_HEARTBEATS)
 
 
 class Client(asyncio.Protocol):
@@ -151,7 +157,7 @@ class Load:
             self.heartbeats += 1
 
         clients = cycle(await self.connect(_CONNECTIONS, counted))
-        await self._pace(clients, cycle(heartbeats), len(heartbeats) / _HEARTBEAT_S, seconds)
+        await self._pace(clients, cycle(heartbeats), len(heartbeats) / heartbeat_s(len(heartbeats)), seconds)
 
     async def _pace(
         self, clients: Iterator[Client], requests: Iterator[bytes], per_second: float, seconds: float
@@ -211,7 +217,7 @@ def running_broker(instances: Sequence[Instance], cores: set[int]) -> Iterator[t
         port = free_port()
         command = [sys.executable, "-m", "astraea.deployer", "broker", "--port", str(port), "--store", str(path)]
         began = time.perf_counter()
-        with server([*command, "--lease-s", str(_LEASE_S)], port, cores) as pid:
+        with server([*command, "--lease-s", str(3 * heartbeat_s(len(instances)))], port, cores) as pid:
             yield pid, port, time.perf_counter() - began
 
 
