@@ -84,6 +84,20 @@ def dead_engine(number: int) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def cut_off(number: int) -> Iterator[Callable[[], None]]:
+    """Take a swarm's node, from 1 on, off the network; gives what connects it again, which the block's end does too."""
+
+    def link(state: str) -> None:
+        subprocess.run(["ip", "link", "set", f"ast{number}h", state], check=True)
+
+    link("down")
+    try:
+        yield lambda: link("up")
+    finally:
+        link("up")
+
+
+@contextmanager
 def own_engine(data: Path) -> Iterator[str]:
     """Another engine, which keeps all that it has in this folder; gives its address."""
     need(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,20 @@ from typing import Any
 import httpx
 import pytest
 
+from astraea.deployer.controller import Keeper
+from astraea.deployer.desired import DesiredStore
 from astraea.deployer.engines.docker import SwarmEngine
 from astraea.deployer.engines.launch import PLAN_LABEL
+from astraea.deployer.health import new_client
 from astraea.deployer.oci import ImageLayout
 from astraea.deployer.status import InstanceView, look
 
 from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService, token_of
-from .container_engine import base_image, client, engine_address, swarm_address
+from .container_engine import base_image, client, cut_off, engine_address, swarm_address
 from .load import Load
+
+_FASTER = 10
+"""The controller's time goes by so much faster: a node is given up after half a minute."""
 
 BROKEN = "raise RuntimeError('no such camera')\n"
 
@@ -104,6 +111,27 @@ def test_a_swarms_nodes_tell_what_they_have_and_are_drained_by_name(
         first.update({**first.attrs["Spec"], "Labels": labels})
     assert first.attrs["Spec"]["Availability"] == "active"
     assert "the nodes of swarm are its own" in cli("node", "remove", "edge-1", status=1).stderr
+
+
+def test_another_node_stands_in_for_one_that_a_swarm_has_lost_until_it_is_back(
+    swarm: Any, swarm_broker: str, cli: Cli, write_service: WriteService, eventually: Eventually
+) -> None:
+    cli("deploy", write_service(keys="region: hangzhou\n"))
+    before = [view.id for view in views()]
+    with new_client() as asking:
+        keeper = Keeper("hello", DesiredStore(), lambda _engine: SwarmEngine(), asking)
+
+        def offered_on(*nodes: str) -> bool:
+            keeper.step(_FASTER * time.monotonic())
+            return [view.node for view in views() if view.offered] == [*nodes]
+
+        with Load(swarm_broker) as load, cut_off(2) as connect:
+            eventually(lambda: offered_on("edge-1", "edge-1"), timeout_s=90)
+            answered = load.answers
+            eventually(lambda: load.answers > answered)
+            connect()
+            eventually(lambda: offered_on("edge-1", "edge-2"), timeout_s=90)
+    assert [view.id for view in views()] == before
 
 
 def test_a_swarm_keeps_a_services_secrets_while_it_runs_there(
