@@ -1,10 +1,10 @@
-"""A real registry on loopback: Debian's `docker-registry`, with or without passwords and TLS."""
+"""A real registry on loopback: Debian's `docker-registry`, with or without passwords, tokens and TLS."""
 
 import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ def running_registry(
     folder: Path,
     *,
     authenticated: bool = False,
+    tokens: Mapping[str, str] | None = None,
     tls: tuple[Path, Path] | None = None,
     address: str = "127.0.0.1",
     mirrors: str | None = None,
@@ -30,6 +31,7 @@ def running_registry(
     Args:
         folder: for its files.
         authenticated: whether it asks for the user and password above.
+        tokens: of whom it asks for tokens, as its configuration has it.
         tls: files of its certificate and key.
         address: to listen on.
         mirrors: the host and port of the registry that it passes on and keeps what it is asked for; see `asked_for`.
@@ -46,6 +48,8 @@ def running_registry(
     if authenticated:
         (folder / "htpasswd").write_text(_HTPASSWD)
         configuration["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+    if tokens is not None:
+        configuration["auth"] = {"token": dict(tokens)}
     if mirrors is not None:
         configuration["proxy"] = {"remoteurl": f"http://{mirrors}"}
         configuration["log"]["accesslog"]["disabled"] = False

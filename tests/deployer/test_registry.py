@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import json
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import parse_qsl
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,11 +18,13 @@ from pydantic import SecretStr
 from astraea.deployer.errors import ImageError, RegistryError
 from astraea.deployer.oci import MANIFEST_MEDIA_TYPE, Descriptor, Manifest
 from astraea.deployer.registry import Credentials, Reference, Registry, find_credentials
-from astraea.deployer.registry.auth import RegistryAuth
 from tests.conftest import need
+from tests.deployer.conftest import Cli, WriteService
 from tests.deployer.registry_server import PASSWORD, USER, running_registry
+from tests.deployer.token_issuer import IDENTITY, TokenIssuer, issuing_tokens
 from tests.edge_server.test_tls import write_certificate
 
+ADA = Credentials(USER, SecretStr(PASSWORD))
 DIGEST = f"sha256:{'0' * 64}"
 
 
@@ -110,6 +113,22 @@ def test_a_registry_that_is_away_is_named() -> None:
         registry.has_blob("plates", DIGEST)
 
 
+def test_a_registry_that_goes_away_while_it_sends_is_named(tmp_path: Path) -> None:
+    need("registry-server", shutil.which("docker-registry") is not None, "docker-registry is not installed")
+    content = bytes(2**26)  # more than sockets hold
+    with ExitStack() as running:
+        host = running.enter_context(running_registry(tmp_path))
+        with Registry(host) as registry:
+            registry.put_blob("plates", described(content), [content])
+            with registry.blob("plates", described(content).digest) as parts:
+                assert next(parts)
+                running.close()
+                with pytest.raises(RegistryError, match=f"{host} can't be reached"):
+                    list(parts)
+            with pytest.raises(RegistryError, match=f"{host} can't be reached"), registry.blob("plates", DIGEST):
+                pass
+
+
 @pytest.mark.parametrize("password", [PASSWORD, "wrong", None])
 def test_a_registry_with_passwords_lets_in_who_knows_one(tmp_path: Path, password: str | None) -> None:
     need("registry-server", shutil.which("docker-registry") is not None, "docker-registry is not installed")
@@ -144,74 +163,96 @@ def test_a_registrys_own_authority_is_trusted_once_it_lies_where_docker_has_it(
             assert trusted.has_blob("plates", described(b"layer").digest)
 
 
-class TokenServer:
-    """A registry that wants a token for each scope, and the issuer of them; remembers who asked for what."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str], str]] = []
-        self.good: set[str] = set()
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host == "issuer.example":
-            query = dict(parse_qsl(request.url.query.decode() or request.content.decode()))
-            self.asked.append((request.method, query, request.headers.get("authorization", "")))
-            token = f"token-{len(self.asked)}"
-            self.good.add(f"Bearer {token}")
-            return httpx.Response(200, json={"access_token" if request.method == "POST" else "token": token})
-        if request.headers.get("authorization") in self.good:
-            return httpx.Response(200)
-        scope = "pull" if request.method == "HEAD" else "pull,push"
-        challenge = f'Bearer realm="https://issuer.example/token",service="r",scope="repository:plates:{scope}"'
-        return httpx.Response(401, headers={"www-authenticate": challenge})
-
-    def client(self, credentials: Credentials | None) -> httpx.Client:
-        return httpx.Client(transport=httpx.MockTransport(self), auth=RegistryAuth(credentials))
+def put_image(registry: Registry, repository: str, content: bytes) -> Reference:
+    """Push an image whose only blob is this."""
+    registry.put_blob(repository, described(content), [content])
+    manifest = Manifest(config=described(content), layers=()).to_json().encode()
+    registry.put_manifest(Reference(registry.host, repository, "1.0"), manifest, MANIFEST_MEDIA_TYPE)
+    return Reference(registry.host, repository, "1.0")
 
 
-BLOB, UPLOAD = f"https://r.example/v2/plates/blobs/{DIGEST}", "https://r.example/v2/plates/blobs/uploads/"
+@pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[TokenIssuer]:
+    need("registry-server", shutil.which("docker-registry") is not None, "docker-registry is not installed")
+    with issuing_tokens(tmp_path) as issuer:
+        yield issuer
 
 
-def test_a_token_is_asked_for_once_a_purpose_and_anew_when_it_has_expired() -> None:
-    server = TokenServer()
-    with server.client(None) as client:
-        assert [client.head(BLOB).status_code for _ in range(3)] == [200] * 3
-        assert server.asked == [("GET", {"service": "r", "scope": "repository:plates:pull"}, "")]
-        assert client.post(UPLOAD).is_success
-        assert server.asked[1][1]["scope"] == "repository:plates:pull,push"
-        server.good.clear()
-        assert client.head(BLOB).is_success
-    assert len(server.asked) == 3
+@pytest.fixture
+def guarded(tmp_path: Path, issuer: TokenIssuer) -> Iterator[str]:
+    """The host and port of a registry that wants the issuer's tokens."""
+    with running_registry(tmp_path, tokens=issuer.configuration) as host:
+        yield host
 
 
-def test_the_issuer_of_tokens_is_told_who_asks() -> None:
-    server = TokenServer()
-    with server.client(Credentials(USER, SecretStr(PASSWORD))) as client:
-        assert client.head(BLOB).is_success
-    assert server.asked[0][2] == f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
-    with server.client(Credentials("<token>", SecretStr("identity"))) as client:
-        assert client.head(BLOB).is_success
-    method, form, authorization = server.asked[1]
-    assert (method, form["grant_type"], form["refresh_token"]) == ("POST", "refresh_token", "identity")
-    assert authorization == ""
+@pytest.mark.parametrize("credentials", [ADA, Credentials("<token>", SecretStr(IDENTITY))], ids=["password", "token"])
+def test_a_token_is_asked_for_once_a_purpose(guarded: str, issuer: TokenIssuer, credentials: Credentials) -> None:
+    with Registry(guarded, credentials) as registry:
+        base = put_image(registry, "base", b"config")
+        assert registry.has_blob("base", described(b"config").digest)
+        assert issuer.asked == [{"base": {"pull", "push"}}, {"base": {"pull"}}]
+        assert registry.mount_blob("plates", described(b"config").digest, "base")
+        assert issuer.asked[2:] == [{"plates": {"pull", "push"}, "base": {"pull"}}]
+    with Registry(guarded, credentials) as registry:
+        config = Manifest.model_validate_json(registry.manifest(base).content).config
+        with registry.blob("plates", config.digest) as parts:
+            assert b"".join(parts) == b"config"
+    assert issuer.asked[3:] == [{"base": {"pull"}}, {"plates": {"pull"}}]
 
 
-@pytest.mark.parametrize(
-    ("challenge", "message"),
-    [
-        ('Bearer realm="file:///etc/passwd"', "no address"),
-        ('Bearer realm="https://issuer.example/token"', "gives no token: 403"),
-    ],
-)
-def test_an_issuer_that_is_none_or_refuses_is_named(challenge: str, message: str) -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
-        status = 403 if request.url.host == "issuer.example" else 401
-        return httpx.Response(status, headers={"www-authenticate": challenge})
+def test_who_brings_no_password_may_pull_and_not_push(guarded: str) -> None:
+    with Registry(guarded, ADA) as registry:
+        image = put_image(registry, "plates", b"config")
+    with Registry(guarded) as registry:
+        assert registry.manifest(image).content
+        with pytest.raises(RegistryError, match="refuses: authentication required") as caught:
+            registry.put_blob("plates", described(b"layer"), [b"layer"])
+        assert "docker login" in str(caught.value.hint)
 
+
+def test_tokens_are_renewed_before_they_end(guarded: str, issuer: TokenIssuer, tmp_path: Path) -> None:
+    """Else one could end between the beginning of an upload and its content, which can't be sent again."""
+    issuer.life_s = 4
+    with Registry(guarded, ADA) as registry:
+        while len(issuer.asked) < 3:
+            put_image(registry, "plates", secrets.token_bytes(16))
+    assert "invalid token" not in (tmp_path / "registry.log").read_text()
+
+
+def test_a_token_that_ends_while_content_is_sent_is_renewed_after(guarded: str, issuer: TokenIssuer) -> None:
+    issuer.life_s = 3
+
+    def parts() -> Iterator[bytes]:
+        yield b"first"
+        time.sleep(issuer.life_s)
+        yield b"second"
+
+    with Registry(guarded, ADA) as registry:
+        registry.put_blob("plates", described(b"firstsecond"), parts())
+        put_image(registry, "plates", b"config")
+        assert registry.has_blob("plates", described(b"firstsecond").digest)
+    assert issuer.asked.count({"plates": {"pull", "push"}}) > 1
+
+
+def test_a_wrong_password_is_what_the_command_tells_of(
+    guarded: str, cli: Cli, home: Path, write_service: WriteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(home))
+    auth = base64.b64encode(f"{USER}:wrong".encode()).decode()
+    (home / "config.json").write_text(json.dumps({"auths": {guarded: {"auth": auth}}}))
+    refused = cli("build", write_service(), "--push", f"{guarded}/hello", "--base", f"{guarded}/base", status=1).stderr
+    assert "127.0.0.1 gives no token: 401 Unauthorized" in refused
+    assert "check the password" in refused
+
+
+def test_an_issuer_that_is_none_is_named(tmp_path: Path, issuer: TokenIssuer) -> None:
+    tokens = {**issuer.configuration, "realm": "file:///etc/passwd"}
     with (
-        httpx.Client(transport=httpx.MockTransport(answer), auth=RegistryAuth(None)) as client,
-        pytest.raises(RegistryError, match=message),
+        running_registry(tmp_path, tokens=tokens) as host,
+        Registry(host, ADA) as registry,
+        pytest.raises(RegistryError, match=r"'file:///etc/passwd'.*no address"),
     ):
-        client.head(BLOB)
+        registry.has_blob("plates", DIGEST)
 
 
 def test_a_login_of_docker_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urljoin
@@ -149,9 +149,11 @@ class Registry:
         Raises:
             RegistryError: it is not there, or damaged.
         """
-        with self._client.stream("GET", f"{repository}/blobs/{digest}") as reply:
-            if not reply.is_success:
-                reply.read()
+        with ExitStack() as stack:
+            with _reaching(self.host):
+                reply = stack.enter_context(self._client.stream("GET", f"{repository}/blobs/{digest}"))
+                if not reply.is_success:
+                    reply.read()
             yield _verified(self.host, digest, _checked(self.host, reply).iter_bytes(_CHUNK_BYTES))
 
     def _finish(self, begun: httpx.Response, descriptor: Descriptor, parts: Iterable[bytes]) -> None:
@@ -162,13 +164,19 @@ class Registry:
         _checked(self.host, self._ask("PUT", str(url), content=parts, headers=headers))
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
+        with _reaching(self.host):
             return self._client.request(method, path, **options)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RegistryError(
-                f"the registry {self.host} can't be reached: {error or type(error).__name__}",
-                hint="is it running, and is its certificate trusted here?",
-            ) from None
+
+
+@contextmanager
+def _reaching(host: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise RegistryError(
+            f"the registry {host} can't be reached: {str(error) or type(error).__name__}",
+            hint="is it running, and is its certificate trusted here?",
+        ) from None
 
 
 def _checked(host: str, reply: httpx.Response) -> httpx.Response:
@@ -195,9 +203,10 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _verified(host: str, digest: str, parts: Iterable[bytes]) -> Iterator[bytes]:
     found = hashlib.sha256()
-    for part in parts:
-        found.update(part)
-        yield part
+    with _reaching(host):
+        for part in parts:
+            found.update(part)
+            yield part
     if f"sha256:{found.hexdigest()}" != digest:
         raise RegistryError(f"{host} sent something else for {digest}")
 
