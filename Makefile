@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 # What the demo takes: SOURCE is a camera, video, folder or address (default: a synthetic street), MODEL a zoo name.
 SOURCE ?=
 MODEL ?= plates
+# What `make test` takes: files, folders or options of pytest (default: all tests).
+TESTS ?=
 
 .PHONY: help env frameworks tritonclient demo test lint format docs bench clean
 
@@ -35,7 +37,7 @@ demo: $(READY) ## Deploy the plate service on two nodes and offload frames to it
 	@$(BIN)/python -m demos.quickstart --model $(MODEL) $(if $(SOURCE),--source $(SOURCE))
 
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TESTS)
 
 lint: $(READY) ## Check style, types and import directions
 	@$(BIN)/ruff check .
