@@ -1,23 +1,28 @@
 """Deploying with a broker that asks for keys: a real broker, the real command."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
 from astraea.deployer.engines import InstancePlan, InstanceStatus
+from astraea.deployer.engines.docker import DockerEngine
 from astraea.deployer.errors import BrokerError
 from astraea.deployer.health import new_client, read_figures
-from astraea.deployer.nodes import Node
+from astraea.deployer.images import default_layout
+from astraea.deployer.nodes import IMPLICIT_NODE, Node
 from astraea.deployer.operator_auth import OperatorAuth
 from astraea.deployer.operator_keys import keep_key, operator_keys
+from astraea.deployer.status import look
 
 from .conftest import GREET, Cli, WriteService, instances
+from .container_engine import containers
 
 PLAN = InstancePlan(service="hello", revision="1", node=Node(name="n"), broker="http://broker")
 
@@ -100,6 +105,49 @@ def test_a_service_lives_with_a_broker_that_asks_for_keys(
     denied = cli(*deploy, "--canary", "100", "--every", "1s", status=1).stderr
     assert "does not let this key do that" in denied
     assert instances() == [after]
+
+
+def test_instances_that_could_not_register_are_not_started(
+    closed: ClosedBroker, cli: Cli, home: Path, write_service: WriteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRAEA_OPERATOR_KEY", closed.key("deployer"))
+    (home / "viewer.key").write_text(closed.key("viewer"))
+    write_service()
+    for options, wrong in [
+        ((), "and instances get none"),
+        (("--secret", "broker-key=viewer.key"), "and does not take the one that instances get"),
+    ]:
+        refused = cli("deploy", "service", *options, status=1).stderr
+        assert f"the broker at {closed.url} asks for a node's key, {wrong}" in refused
+        assert "--secret broker-key=FILE" in refused
+    assert instances() == []
+    assert not default_layout().root.exists(), "nothing was built"
+
+    monkeypatch.setenv("ASTRAEA_BROKER_KEY", (home / "node.key").read_text())
+    cli("deploy", "service")
+    monkeypatch.delenv("ASTRAEA_BROKER_KEY")
+    cli("deploy", write_service(version="1.1.0"))  # on the node whose agent has the key
+    assert [view.offered for view in instances()] == [True]
+    cli("node", "add", "other", "--region", "hangzhou", "--at", "30.27,120.15")
+    assert "and instances get none" in cli("deploy", "service", "--node", "other", status=1).stderr
+
+
+def test_containers_have_nothing_of_the_commands_environment_to_register_with(
+    docker: Any,
+    closed: ClosedBroker,
+    cli: Cli,
+    *,
+    home: Path,
+    write_service: WriteService,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ASTRAEA_OPERATOR_KEY", closed.key("deployer"))
+    monkeypatch.setenv("ASTRAEA_BROKER_KEY", (home / "node.key").read_text())
+    deploy = ("deploy", write_service(), "--registry", os.environ["ASTRAEA_REGISTRY"])
+    assert "and instances get none" in cli(*deploy, status=1).stderr
+    assert containers(docker) == []
+    cli(*deploy, "--secret", "broker-key=node.key")
+    assert [view.offered for view in look(DockerEngine([IMPLICIT_NODE]))] == [True]
 
 
 def test_a_key_goes_to_its_broker_and_to_nobody_else() -> None:

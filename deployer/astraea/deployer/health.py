@@ -3,8 +3,9 @@
 from typing import TypeVar
 
 import httpx
+from pydantic import SecretStr
 
-from astraea.protocol import BrokerApiError
+from astraea.protocol import BrokerApiError, Load
 from astraea.protocol.broker_api import Call, calls
 from astraea.protocol.broker_api.client import BrokerApi
 
@@ -14,6 +15,8 @@ from .operator_auth import OperatorAuth
 from .operator_keys import operator_keys
 
 _TIMEOUT_S = 2.0
+_REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS)
+"""Of who asks without a key that may: the last where it was so too often lately."""
 T = TypeVar("T")
 
 
@@ -57,6 +60,26 @@ def check_broker(client: httpx.Client, broker: str) -> None:
     """
     ask_broker(client, broker, calls.is_live())
     ask_broker(client, broker, calls.services())
+
+
+def check_node_key(broker: str, key: SecretStr | None) -> None:
+    """Make sure that instances which bring a broker this key, or none, may register there.
+
+    Raises:
+        BrokerError: they may not.
+    """
+    with httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=httpx.create_ssl_context()) as http:
+        try:
+            BrokerApi(http, broker, key).send(calls.renew("-", Load()))  # no instance's id: nothing comes of it
+        except BrokerApiError as error:
+            if error.status not in _REFUSALS:
+                return
+            wrong = "and instances get none" if key is None else "and does not take the one that instances get"
+            raise BrokerError(
+                f"the broker at {broker} asks for a node's key, {wrong}",
+                hint="have an admin make one of the role `node` (POST /v1/keys), and add --secret broker-key=FILE"
+                + ("" if key is None else "; ASTRAEA_BROKER_KEY of their environment comes first"),
+            ) from None
 
 
 def is_offered(client: httpx.Client, instance: InstanceStatus) -> bool:

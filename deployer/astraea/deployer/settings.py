@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from .errors import SettingsError
 
@@ -39,6 +39,16 @@ class Settings(NamedTuple):
     def env_at(self, folder: str | Path) -> dict[str, str]:
         """All variables of an instance whose secrets lie in a folder."""
         return {**self.env, SECRETS_VARIABLE: str(folder)} if self.secrets else dict(self.env)
+
+    def node_key(self, inherited: Mapping[str, str]) -> SecretStr | None:
+        """The key that an instance brings its broker, found as `astraea serve` finds it; None if it has none.
+
+        Args:
+            inherited: the variables that it has beside these.
+        """
+        secret = self.secrets.get("broker-key", b"").decode(errors="replace").strip()
+        key = {**inherited, **self.env}.get("ASTRAEA_BROKER_KEY") or secret
+        return SecretStr(key.encode("ascii", "replace").decode()) if key else None  # as a header can carry it
 
 
 NO_SETTINGS = Settings({}, {})

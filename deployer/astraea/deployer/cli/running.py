@@ -12,15 +12,17 @@ from astraea.protocol import load_service_spec
 from .. import deployment
 from ..capacity import taken_by_others
 from ..desired import DesiredStore, Release
+from ..engines import Engine
+from ..engines.process import ProcessEngine
 from ..errors import DeployError
-from ..health import check_broker, new_client
+from ..health import check_broker, check_node_key, new_client
 from ..images import ServiceImage
 from ..nodes import Node
 from ..operator_keys import DEFAULT_BROKER
 from ..packaging.base import DEFAULT_BASE
 from ..placement import explain, place
 from ..rollout.plan import parse_canary
-from ..settings import find_settings
+from ..settings import SettingsSource, find_settings, read_settings
 from ..status import look
 from ..views import deployment_table, status_table, verdict_table
 from .consoles import err, out, showing_progress
@@ -109,8 +111,7 @@ def deploy(
     if found is None:
         check_model(Path(target), allow or ())
     if not render:
-        with new_client() as client:  # what a build would be in vain without
-            check_broker(client, broker)
+        _check_broker(broker, fleet.engine, nodes, settings)
     image = found or _built(Path(target), fleet, nodes, registry=registry, base=base)
     known = DesiredStore().get(image.spec.name)
     release = Release(
@@ -136,6 +137,16 @@ def deploy(
     out().print(deployment_table(done))
     if not release.size:
         typer.echo(f"it is scaled to 0, so nothing runs: `astraea scale {image.spec.name} 1` changes that", err=True)
+
+
+def _check_broker(broker: str, engine: Engine, nodes: Sequence[Node], settings: SettingsSource | None) -> None:
+    """What a build would be in vain without: a broker that answers, and lets the instances register."""
+    with new_client() as client:
+        check_broker(client, broker)
+    given = read_settings(settings)
+    inherited = [engine.environment(node.name) for node in nodes] if isinstance(engine, ProcessEngine) else [{}]
+    for key in {given.node_key(variables) for variables in inherited}:
+        check_node_key(broker, key)
 
 
 def _built(directory: Path, fleet: Fleet, nodes: Sequence[Node], *, registry: str | None, base: str) -> ServiceImage:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ...errors import EngineError
@@ -69,6 +69,12 @@ class ProcessEngine:
                 for folder in node.instances()
             ]
         return [status for status in found if service in (None, status.plan.service)]
+
+    def environment(self, node: str) -> Mapping[str, str]:
+        """The variables of a new instance on a node beside its own: those of the node's agent, or of one to come."""
+        with state_lock():
+            found = node_folder(node).agent_environment()
+        return os.environ if found is None else found
 
     def log(self, instance: InstanceStatus) -> FileLog:
         """See `Engine.log`."""

@@ -175,6 +175,15 @@ class NodeFolder:
         except BlockingIOError:
             return True
 
+    def agent_environment(self) -> dict[str, str] | None:
+        """The variables that the node's agent was started with; None where none lives. Needs `state_lock`."""
+        try:
+            content = Path(f"/proc/{int(self._agent.read_text())}/environ").read_bytes()
+        except (OSError, ValueError):
+            return None
+        pairs = (os.fsdecode(pair).partition("=") for pair in content.split(b"\0"))
+        return {name: value for name, _, value in pairs} if self.agent_runs() else None
+
     def become_agent(self) -> bool:
         """Hold the agent's lock until this process and its forks end; False if another process does."""
         descriptor = os.open(self._agent, os.O_RDWR | os.O_CREAT)  # left open on purpose: it holds the lock
