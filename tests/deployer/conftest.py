@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from astraea.deployer.engines.process import ProcessEngine
 from astraea.deployer.images import default_layout
 from astraea.deployer.oci import ImageLayout
 from astraea.deployer.status import InstanceView, look
+from tests.edge_server.test_tls import write_certificate
 
 from .container_engine import base_image, client, containers, engine_address
 
@@ -171,6 +172,27 @@ def broker(running_broker: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of a running broker, which the command takes by default."""
     monkeypatch.setenv("ASTRAEA_BROKER", running_broker)
     return running_broker
+
+
+class TlsBroker(NamedTuple):
+    """A broker with a certificate of its own."""
+
+    url: str
+    certificate: Path
+
+
+@pytest.fixture
+def tls_broker(cli: Cli, home: Path) -> Iterator[TlsBroker]:
+    """It runs on this machine."""
+    certificate, key = write_certificate(home)
+    arguments = ("--tls-cert", certificate, "--tls-key", key, "--port", "0", "--lease-s", "2", "--store", home / "b.db")
+    with cli.start("broker", *arguments) as process:
+        assert process.stdout is not None
+        found = re.search(r"https://[0-9.]+(:[0-9]+)", process.stdout.readline())
+        assert found is not None
+        yield TlsBroker(f"https://localhost{found[1]}", certificate)
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,9 +14,8 @@ from astraea.deployer.desired import DesiredStore
 from astraea.deployer.nodes import Capacity, Node, NodeStore
 from astraea.deployer.status import InstanceView
 from astraea.protocol import Candidates
-from tests.edge_server.test_tls import write_certificate
 
-from .conftest import GREET, Cli, Eventually, WriteService, instances
+from .conftest import GREET, Cli, Eventually, TlsBroker, WriteService, instances
 from .load import Load
 
 SLOW = f"import time\ntime.sleep(1)\n{GREET}"
@@ -108,23 +106,15 @@ def test_a_services_whole_life_on_two_nodes(
 
 
 def test_a_broker_with_a_certificate_of_its_own_is_trusted_when_it_is_named(
-    cli: Cli, home: Path, write_service: WriteService, monkeypatch: pytest.MonkeyPatch
+    tls_broker: TlsBroker, cli: Cli, write_service: WriteService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate, key = write_certificate(home)
-    arguments = ("--tls-cert", certificate, "--tls-key", key, "--port", "0", "--store", home / "tls.db")
-    with cli.start("broker", *arguments) as broker:
-        assert broker.stdout is not None
-        found = re.search(r"https://[0-9.]+(:[0-9]+)", broker.stdout.readline())
-        assert found is not None
-        deploying = ("deploy", write_service(), "--broker", f"https://localhost{found[1]}")
-        refused = cli(*deploying, status=1).stderr
-        assert "has a certificate that is not trusted here" in refused
-        assert "SSL_CERT_FILE" in refused
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        cli(*deploying)
-        assert [view.offered for view in instances()] == [True]
-        broker.terminate()
-        broker.communicate(timeout=20)
+    deploying = ("deploy", write_service(), "--broker", tls_broker.url)
+    refused = cli(*deploying, status=1).stderr
+    assert "has a certificate that is not trusted here" in refused
+    assert "SSL_CERT_FILE" in refused
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls_broker.certificate))
+    cli(*deploying)
+    assert [view.offered for view in instances()] == [True]
 
 
 def test_without_nodes_a_service_runs_on_this_machine_and_again_by_its_image(

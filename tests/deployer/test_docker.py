@@ -19,7 +19,7 @@ from astraea.deployer.registry import Reference
 from astraea.deployer.status import InstanceView, look
 from astraea.protocol import Resources
 
-from .conftest import GREET, READS_SETTINGS, Cli, Eventually, WriteService
+from .conftest import GREET, READS_SETTINGS, Cli, Eventually, TlsBroker, WriteService
 from .container_engine import base_image, containers
 from .load import Load
 
@@ -117,6 +117,26 @@ def ask(url: str | None) -> dict[str, str]:
     reply = httpx.post(f"{url}/predict", content="camera", headers=headers, trust_env=False)
     told: dict[str, str] = reply.raise_for_status().json()
     return told
+
+
+def test_an_authority_that_is_given_as_a_secret_is_trusted_in_the_container(
+    docker: Any,
+    tls_broker: TlsBroker,
+    cli: Cli,
+    *,
+    home: Path,
+    write_service: WriteService,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = Path("/etc/ssl/certs/ca-certificates.crt").read_text()
+    (home / "authorities").write_text(usual + tls_broker.certificate.read_text())
+    (home / "service.env").write_text("SSL_CERT_FILE=/run/secrets/ca\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(home / "authorities"))
+    deploy = ("deploy", write_service(), "--broker", tls_broker.url)
+    assert "CERTIFICATE_VERIFY_FAILED" in cli(*deploy, "--timeout", "10", status=1).stderr
+    cli(*deploy, "--secret", "ca=authorities", "--env-file", "service.env")
+    eventually(lambda: [view.offered for view in views()] == [True])
 
 
 def test_a_gpu_is_asked_of_the_engine_which_says_when_it_has_none(

@@ -144,7 +144,7 @@ def test_a_registry_with_passwords_lets_in_who_knows_one(tmp_path: Path, passwor
             assert "docker login" in str(caught.value.hint)
 
 
-def test_a_registrys_own_authority_is_trusted_once_it_lies_where_docker_has_it(
+def test_a_registrys_own_authority_is_trusted_once_it_is_named_or_lies_where_docker_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need("registry-server", shutil.which("docker-registry") is not None, "docker-registry is not installed")
@@ -156,6 +156,10 @@ def test_a_registrys_own_authority_is_trusted_once_it_lies_where_docker_has_it(
         with Registry(host) as stranger, pytest.raises(RegistryError, match=r"can't be reached.*CERTIFICATE") as caught:
             stranger.has_blob("plates", DIGEST)
         assert "certificate" in str(caught.value.hint)
+        with monkeypatch.context() as named:
+            named.setenv("SSL_CERT_FILE", str(certificate))
+            with Registry(host) as trusted:
+                assert not trusted.has_blob("plates", DIGEST)
         (tmp_path / "certs.d" / host).mkdir(parents=True)
         shutil.copyfile(certificate, tmp_path / "certs.d" / host / "ca.crt")
         with Registry(host) as trusted:
