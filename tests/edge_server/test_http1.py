@@ -1,9 +1,11 @@
 """The connection's own way to read a request agrees with a full parser, and never gets in uvicorn's way."""
 
+import re
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httptools
@@ -149,6 +151,32 @@ def test_requests_of_any_kind_and_cut_share_a_connection(
             connection.sendall(slow[at:])
             assert replies(connection, 1) == [(200, b'{"output":4}')]
     assert server.stop() == 0
+
+
+def test_a_body_in_many_packets_wakes_the_server_a_few_times(
+    start_server: StartServer, write_service: WriteService
+) -> None:
+    server = start_server(write_service(LENGTH))
+    packet, count = b"x" * 1400, 100
+    head = request(packet * count).partition(b"x" * 1400)[0]
+
+    def wakes() -> int:
+        (line,) = re.findall(r"^voluntary_ctxt_switches:\t(\d+)", status_of(server), re.MULTILINE)
+        return int(line)
+
+    with connected(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        before = wakes()
+        for data in (head, *[packet] * count):
+            connection.sendall(data)
+            time.sleep(0.002)
+        assert replies(connection, 1) == [(200, b'{"output":%d}' % (len(packet) * count))]
+        assert wakes() - before < count / 2
+
+
+def status_of(server: Server) -> str:
+    """What the kernel says of its event loop's thread; see proc(5)."""
+    return Path(f"/proc/{server.process.pid}/status").read_text()
 
 
 def test_requests_sent_ahead_are_answered_in_order(start_server: StartServer, write_service: WriteService) -> None:

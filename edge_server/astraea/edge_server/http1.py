@@ -25,6 +25,7 @@ from .auth import Guard
 from .errors import BodyTimeoutError, RequestError
 from .exchange import Headers, Reply
 from .limits import Limits
+from .low_water import LowWaterMark
 from .pool import Job
 from .streams.entrance import Entrance, asks_for_stream
 
@@ -152,6 +153,8 @@ class Connection(asyncio.BufferedProtocol):
         self._body = BytesIO()
         self._room = memoryview(b"")
         """What is left to fill of the body."""
+        self._low_water: LowWaterMark | None = None
+        """None before there was a body that came in parts."""
         self._unwanted = 0
         """Bytes to come of the body of a request that was refused."""
         self._busy = False
@@ -202,6 +205,7 @@ class Connection(asyncio.BufferedProtocol):
         """See asyncio.BufferedProtocol."""
         if self._ticket is not None:
             self._room = self._room[nbytes:]
+            self._wait_for(len(self._room) or 1)
             if not self._room:
                 self._begin(self._ticket, self._body.getvalue())
         elif self._unwanted:
@@ -255,6 +259,8 @@ class Connection(asyncio.BufferedProtocol):
             self._forget()
 
     def _forget(self) -> None:
+        if self._low_water is not None:
+            self._low_water.close()
         self._server.connections.discard(self)
         self._front.closed(self)
 
@@ -280,6 +286,12 @@ class Connection(asyncio.BufferedProtocol):
         room = self._body.getbuffer()
         room[: len(part)] = part
         self._room = room[len(part) :]
+        self._wait_for(len(self._room))
+
+    def _wait_for(self, size: int) -> None:
+        if self._low_water is None:
+            self._low_water = LowWaterMark(self._transport)
+        self._low_water.set(size)
 
     def _begin(self, ticket: Ticket, body: bytes) -> None:
         self._ticket, self._body, self._room = None, BytesIO(), memoryview(b"")

@@ -6,8 +6,6 @@ pictures don't get any smaller.
 """
 
 import asyncio
-import socket
-from contextlib import suppress
 from time import monotonic
 
 from uvicorn.server import ServerState
@@ -20,6 +18,7 @@ from astraea.protocol.stream import Message
 
 from ..api import Api
 from ..errors import BusyError
+from ..low_water import LowWaterMark
 from .frames import FrameReader, Received
 from .stream import Stream
 
@@ -27,7 +26,6 @@ _PING_S = 20.0  # of silence
 _DEAD_S = 45.0  # of silence, a ping included
 _CLOSING_S = 3.0  # for the peer's part of the closing handshake
 _HEAD_BYTES = 4096  # received at first, such as a whole probe; of more, all would be copied to where a frame is to lie
-_MOST_AWAITED_BYTES = 64 * 1024  # what the kernel's buffer of a socket surely holds
 _MAX_REASON_BYTES = 123  # RFC 6455, 5.5
 
 CLOSE_UNSUPPORTED = 1003
@@ -70,11 +68,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._held_bytes = 0
         """Room that is kept for them."""
         self._frames = FrameReader(stream.max_bytes, api.hold)
-        # Of what TLS carries, a part may be here already though nobody has seen it: no count of bytes is safe.
-        encrypted = transport.get_extra_info("sslcontext") is not None
-        self._socket: socket.socket | None = None if encrypted else transport.get_extra_info("socket").dup()
-        """One of our own: uvloop's makes a new object, and asks for its name, each time that an option is set."""
-        self._awaited_bytes = 1
+        self._low_water = LowWaterMark(transport)
         self._deaf = False
         """Whether what comes is nobody's any more."""
         self._received = 0
@@ -104,7 +98,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             else:
                 for frame in self._frames.feed(self._scratch[:nbytes]):
                     self._take(frame)
-            self._sleep_until(len(self._frames.room) or 1)
+            self._low_water.set(len(self._frames.room) or 1)
         except BusyError as error:
             self._fail(CLOSE_TRY_LATER, str(error))
         except StreamError as error:
@@ -120,8 +114,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self.lost = True
         self._server.connections.discard(self)
         self._let_go()
-        if self._socket is not None:
-            self._socket.close()
+        self._low_water.close()
         taken_leave = self._protocol.close_rcvd is not None and not self._we_close
         self._stream.detach(self, monotonic(), for_good=taken_leave)
 
@@ -179,14 +172,6 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._pinged = True
             self._protocol.send_ping(b"")
             self._write()
-
-    def _sleep_until(self, count: int) -> None:
-        """Have the event loop wait until so many bytes are there: over a slow link, it would wake for every packet."""
-        count = min(count, _MOST_AWAITED_BYTES)
-        if self._socket is not None and count != self._awaited_bytes:
-            self._awaited_bytes = count
-            with suppress(OSError):  # closed just now
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def _take(self, frame: Received) -> None:
         if self._deaf:
