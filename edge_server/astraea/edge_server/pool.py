@@ -171,7 +171,8 @@ class WorkerPool:
             if self._idle:
                 worker = self._idle.pop()
                 worker.job = job
-                worker.wake.release()
+                # The last thing before the loop sleeps: until then, the thread would wait for Python's lock.
+                self._loop.call_soon(worker.wake.release)
             else:
                 self._jobs.append(job)
 
