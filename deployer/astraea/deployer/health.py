@@ -120,6 +120,5 @@ def _explained(client: httpx.Client, broker: str, error: BrokerApiError) -> Brok
             hint="let SSL_CERT_FILE name a file with its authority's certificate, beside the usual ones",
         )
     return BrokerError(
-        f"no broker answers at {broker}: {error}",
-        hint="start one with `astraea broker`, or name another with --broker or ASTRAEA_BROKER",
+        str(error), hint="start one with `astraea broker`, or name another with --broker or ASTRAEA_BROKER"
     )
