@@ -68,7 +68,7 @@ def class_names(model: Path) -> list[str]:
 
 
 def quantize(model: Path, photos: Sequence[Photo], output: Path, *, on_progress: Callable[[], None]) -> None:
-    """Write a detector's INT8 twin.
+    """Write a detector's INT8 twin, for processors like this machine's.
 
     Args:
         model: An ONNX file that `YoloDetector` reads.
